@@ -1,0 +1,53 @@
+/* select.c (avx2): positions of the values that pass a threshold. Thirty-two values are compared at once into one mask
+ * and, as nearly always none passes, given up at once; otherwise the set bits are walked. NaN never passes.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <immintrin.h>
+
+#include "kernels/slots.h"
+
+/* One bit for each of 8 values. */
+SONDE__INLINE uint32_t passing(const uint32_t *values, __m256i threshold, bool below)
+{
+    __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)values);
+    __m256 pass = below ? _mm256_castsi256_ps(_mm256_cmpgt_epi32(threshold, x))
+                        : _mm256_cmp_ps(_mm256_castsi256_ps(x), _mm256_castsi256_ps(threshold), _CMP_GT_OQ);
+    return (uint32_t)_mm256_movemask_ps(pass);
+}
+
+SONDE__INLINE int64_t selected(const uint32_t *values, int64_t count, __m256i threshold, bool below, int32_t *positions)
+{
+    int64_t found = 0, i = 0;
+    for (; i < count; i += 32) {
+        uint32_t copy[32], mask = 0;
+        const uint32_t *block = values + i;
+        if (i + 32 > count) {
+            memset(copy, 0, sizeof copy);
+            memcpy(copy, block, (size_t)(count - i) * sizeof *copy);
+            block = copy;
+        }
+#pragma GCC unroll 4
+        for (int b = 0; b < 4; b++) mask |= passing(block + 8 * b, threshold, below) << (8 * b);
+        if (i + 32 > count) mask = _bzhi_u32(mask, (uint32_t)(count - i));
+        for (; mask; mask &= mask - 1) positions[found++] = (int32_t)(i + _tzcnt_u32(mask));
+    }
+    return found;
+}
+
+static int64_t above(const float *values, int64_t count, float threshold, int32_t *positions)
+{
+    __m256i level = _mm256_castps_si256(_mm256_set1_ps(threshold));
+    return selected((const uint32_t *)(const void *)values, count, level, false, positions);
+}
+
+static int64_t below_i32(const int32_t *values, int64_t count, int32_t threshold, int32_t *positions)
+{
+    __m256i level = _mm256_set1_epi32(threshold);
+    return selected((const uint32_t *)(const void *)values, count, level, true, positions);
+}
+
+const sonde__kernels sonde__avx2_select = {
+    .above = above,
+    .below_i32 = below_i32,
+};

@@ -1,0 +1,128 @@
+/* small.c (avx512): vector odds and ends, and the Walsh-Hadamard transform, which does four stages inside a register
+ * and then two stages a pass over memory (radix 4). The checksum is served by avx2.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <immintrin.h>
+
+#include "kernels/slots.h"
+
+/* The lanes of the block that begins at i. */
+SONDE__INLINE __mmask16 lanes_at(int64_t i, int64_t count)
+{
+    return (__mmask16)_bzhi_u32(0xffff, (uint32_t)sonde__min_i64(16, count - i));
+}
+
+static float norm2(const float *x, int64_t d)
+{
+    __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+    int64_t j = 0;
+    for (; j + 64 <= d; j += 64) {
+#pragma GCC unroll 4
+        for (int b = 0; b < 4; b++) {
+            __m512 v = _mm512_loadu_ps(x + j + 16 * b);
+            sum[b] = _mm512_fmadd_ps(v, v, sum[b]);
+        }
+    }
+    for (; j < d; j += 16) {
+        __m512 v = _mm512_maskz_loadu_ps(lanes_at(j, d), x + j);
+        sum[0] = _mm512_fmadd_ps(v, v, sum[0]);
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+}
+
+static void axpy(float a, const float *x, int64_t n, float *y)
+{
+    const __m512 factor = _mm512_set1_ps(a);
+    for (int64_t i = 0; i < n; i += 16) {
+        __mmask16 mask = lanes_at(i, n);
+        __m512 sum = _mm512_maskz_loadu_ps(mask, y + i);
+        _mm512_mask_storeu_ps(y + i, mask, _mm512_fmadd_ps(factor, _mm512_maskz_loadu_ps(mask, x + i), sum));
+    }
+}
+
+/* ---- Walsh-Hadamard ------------------------------------------------------------------------------------------- */
+
+/* Each lane adds itself to its partner, or, in the lanes of the mask, subtracts itself: one multiply-add by 1 or -1,
+ * which rounds like the addition. */
+SONDE__INLINE __m512 stage(__m512 x, __m512 partner, __mmask16 upper)
+{
+    const __m512 sign = _mm512_mask_mov_ps(_mm512_set1_ps(1), upper, _mm512_set1_ps(-1));
+    return _mm512_fmadd_ps(x, sign, partner);
+}
+
+/* The stages of up to 16 elements, n of them. */
+SONDE__INLINE __m512 stages_inside(__m512 x, int64_t n)
+{
+    if (n > 1) x = stage(x, _mm512_permute_ps(x, 0xb1), 0xaaaa);
+    if (n > 2) x = stage(x, _mm512_permute_ps(x, 0x4e), 0xcccc);
+    if (n > 4) x = stage(x, _mm512_shuffle_f32x4(x, x, 0xb1), 0xf0f0);
+    if (n > 8) x = stage(x, _mm512_shuffle_f32x4(x, x, 0x4e), 0xff00);
+    return x;
+}
+
+/* Two stages at once on registers `half` elements apart; the stages inside each go first where `inside` asks. */
+SONDE__INLINE void radix_4(float *x, int64_t half, bool inside)
+{
+    __m512 v[4];
+#pragma GCC unroll 4
+    for (int b = 0; b < 4; b++) {
+        v[b] = _mm512_loadu_ps(x + b * half);
+        if (inside) v[b] = stages_inside(v[b], 16);
+    }
+    __m512 sum01 = _mm512_add_ps(v[0], v[1]), difference01 = _mm512_sub_ps(v[0], v[1]);
+    __m512 sum23 = _mm512_add_ps(v[2], v[3]), difference23 = _mm512_sub_ps(v[2], v[3]);
+    _mm512_storeu_ps(x, _mm512_add_ps(sum01, sum23));
+    _mm512_storeu_ps(x + half, _mm512_add_ps(difference01, difference23));
+    _mm512_storeu_ps(x + 2 * half, _mm512_sub_ps(sum01, sum23));
+    _mm512_storeu_ps(x + 3 * half, _mm512_sub_ps(difference01, difference23));
+}
+
+/* Up to 32 elements. */
+static void fht_short(float *x, int64_t n)
+{
+    __mmask16 low_lanes = lanes_at(0, n), high_lanes = n > 16 ? 0xffff : 0;
+    __m512 low = stages_inside(_mm512_maskz_loadu_ps(low_lanes, x), n);
+    __m512 high = stages_inside(_mm512_maskz_loadu_ps(high_lanes, x + 16), 16);
+    _mm512_mask_storeu_ps(x, low_lanes, _mm512_add_ps(low, high)); /* high is zero where there is none */
+    _mm512_mask_storeu_ps(x + 16, high_lanes, _mm512_sub_ps(low, high));
+}
+
+static void fht(float *x, int64_t n)
+{
+    if (n < 64) {
+        fht_short(x, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += 64) radix_4(x + i, 16, true);
+    int64_t half = 64;
+    for (; 4 * half <= n; half *= 4) {
+        for (int64_t begin = 0; begin < n; begin += 4 * half) {
+            for (int64_t i = 0; i < half; i += 16) radix_4(x + begin + i, half, false);
+        }
+    }
+    if (half == n) return;
+    for (int64_t i = 0; i < half; i += 16) { /* one stage is left: half = n / 2 */
+        __m512 low = _mm512_loadu_ps(x + i), high = _mm512_loadu_ps(x + half + i);
+        _mm512_storeu_ps(x + i, _mm512_add_ps(low, high));
+        _mm512_storeu_ps(x + half + i, _mm512_sub_ps(low, high));
+    }
+}
+
+static int64_t first_nonfinite(const float *x, int64_t count)
+{
+    enum { NAN_OR_INFINITY = 0x99 };
+    for (int64_t i = 0; i < count; i += 16) {
+        __m512 block = _mm512_maskz_loadu_ps(lanes_at(i, count), x + i);
+        uint32_t found = _mm512_fpclass_ps_mask(block, NAN_OR_INFINITY);
+        if (found) return i + (int64_t)_tzcnt_u32(found);
+    }
+    return -1;
+}
+
+const sonde__kernels sonde__avx512_small = {
+    .norm2 = norm2,
+    .axpy = axpy,
+    .fht = fht,
+    .first_nonfinite = first_nonfinite,
+};

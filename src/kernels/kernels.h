@@ -1,0 +1,111 @@
+/* kernels.h: the table of hot loops. Each instruction set fills what it does better; a slot it leaves empty is served
+ * by the next lower set, in the end by generic, so every slot is always callable. One folder per set with equal file
+ * names; only those files see the set's compiler flags.
+ *
+ * Conventions: vectors are `d` elements, rows are `stride` bytes apart (any alignment), counts are >= 0 and may have
+ * any tail; nothing is read past the last element of a row. f16 and bf16 are raw uint16_t. Floating results differ between sets
+ * in the last bits (order of summation); integer results are equal on all sets. "ip" is the inner product.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SONDE_SRC_KERNELS_H
+#define SONDE_SRC_KERNELS_H
+
+#include <stdint.h>
+
+#include "base/base.h"
+
+/* The element types that rows can be stored in. Order is the index into the slots below. */
+enum { SONDE__ROW_F32 = 0, SONDE__ROW_F16, SONDE__ROW_BF16, SONDE__ROW_I8, SONDE__ROW_U8, SONDE__ROW_KINDS };
+
+/* Scores of one f32 query against `count` rows: out[i] for row i. */
+typedef void (*sonde__rows_fn)(const float *query, const void *rows, int64_t stride, int64_t count, int64_t d, float *out);
+/* The same for scattered rows, prefetched ahead: row i is base + offsets[i] (bytes). */
+typedef void (*sonde__gather_fn)(const float *query, const void *base, const int64_t *offsets, int64_t count, int64_t d,
+                                 float *out);
+
+/* The tile product: TILE_ROWS x TILE_LANES at once, base rows as they lie in memory, queries packed in panels.
+ * A panel holds `lanes` queries, dimension-major: panel[k * lanes + lane], unused lanes zero. */
+#define SONDE__LANES_MAX 32
+
+typedef struct sonde__kernels {
+    const char *name; /* "generic", "avx2", "avx512" */
+
+    /* -- distances, by row type ------------------------------------------------------------------------------- */
+    sonde__rows_fn ip_rows[SONDE__ROW_KINDS];
+    sonde__rows_fn l2_rows[SONDE__ROW_KINDS];         /* squared */
+    sonde__gather_fn ip_gather[SONDE__ROW_KINDS];
+    sonde__gather_fn l2_gather[SONDE__ROW_KINDS];
+    /* Same-type integer vectors, exact: sum over d <= 65536 fits 64 bits. */
+    void (*ip_i8)(const int8_t *query, const int8_t *rows, int64_t stride, int64_t count, int64_t d, int64_t *out);
+    void (*ip_u8)(const uint8_t *query, const uint8_t *rows, int64_t stride, int64_t count, int64_t d, int64_t *out);
+    void (*l2_i8)(const int8_t *query, const int8_t *rows, int64_t stride, int64_t count, int64_t d, int64_t *out);
+    void (*l2_u8)(const uint8_t *query, const uint8_t *rows, int64_t stride, int64_t count, int64_t d, int64_t *out);
+    /* Quantised query (-64..64) against unsigned 8-bit codes: exact, out is the integer sum. */
+    void (*ip_u8s8)(const int8_t *query, const uint8_t *rows, int64_t stride, int64_t count, int64_t d, int32_t *out);
+    /* Hamming distance over `bytes` bytes. */
+    void (*hamming)(const uint8_t *query, const uint8_t *rows, int64_t stride, int64_t count, int64_t bytes, int32_t *out);
+
+    /* -- tile products (batches of queries) --------------------------------------------------------------------- */
+    int64_t lanes; /* width of a panel: 16 or 32; a multiple of 8, at most SONDE__LANES_MAX */
+    /* out[row * lanes + lane] = ip(rows[row], query lane), for `count` rows. The order of summation of one (row, lane)
+     * does not depend on count or on the row's place, so equal rows get equal scores. */
+    void (*tile_f32)(const float *panel, const float *rows, int64_t stride, int64_t count, int64_t d, float *out);
+    /* The same on 8-bit codes: panel[(k / 4) * lanes * 4 + lane * 4 + k % 4], d padded to a multiple of 4 with zeros in
+     * the panel (rows are not padded). Queries within -64..64. Exact. */
+    void (*tile_u8s8)(const int8_t *panel, const uint8_t *rows, int64_t stride, int64_t count, int64_t d, int32_t *out);
+    /* Score s = out * scale[row] + bias[row] (scale or bias NULL = 1 or 0) written back in place, and for every
+     * (row, lane) with s > threshold[lane] an entry row * lanes + lane appended to hits. Returns how many. hits has
+     * room for count * lanes entries. NaN never passes. */
+    int64_t (*tile_select)(float *tile, int64_t count, int64_t lanes, const float *scale, const float *bias,
+                           const float *threshold, uint32_t *hits);
+    /* Nearest panel lane for each row over all panels (k-means assignment): best score ip + bias[lane] over
+     * panel_count * lanes centroids (bias of unused lanes = -inf). Ties go to the lower number. `second` (may be NULL) gets
+     * the runner-up score. Meant for any d, fast for small d (8) too. */
+    void (*nearest_f32)(const float *panels, const float *bias, int64_t panel_count, const float *rows, int64_t stride,
+                        int64_t count, int64_t d, int32_t *best, float *score, float *second);
+
+    /* -- selection ----------------------------------------------------------------------------------------------- */
+    /* Positions i with values[i] > threshold, ascending; returns how many. */
+    int64_t (*above)(const float *values, int64_t count, float threshold, int32_t *positions);
+    /* The same for values[i] < threshold of integers (Hamming). */
+    int64_t (*below_i32)(const int32_t *values, int64_t count, int32_t threshold, int32_t *positions);
+
+    /* -- codes ----------------------------------------------------------------------------------------------------- */
+    /* Sum over m of table[j * 256 + code[j]] for each of count codes of m bytes. */
+    void (*lookup_8)(const float *table, const uint8_t *codes, int64_t stride, int64_t count, int64_t m, float *out);
+    /* 4-bit codes, two to a byte (even j in the low nibble), table[j * 16 + code]. */
+    void (*lookup_4)(const float *table, const uint8_t *codes, int64_t stride, int64_t count, int64_t m, float *out);
+
+    /* -- conversion and packing ------------------------------------------------------------------------------------ */
+    void (*to_f32[SONDE__ROW_KINDS])(const void *from, int64_t count, float *to);
+    void (*f32_to_f16)(const float *from, int64_t count, uint16_t *to);  /* nearest even; overflow to infinity */
+    void (*f32_to_bf16)(const float *from, int64_t count, uint16_t *to); /* nearest even; NaN stays quiet NaN */
+    /* Transposes `count` <= lanes vectors of f32 (any alignment) into a panel; see sonde__pack_rows. */
+    void (*pack_panel)(const void *const *queries, int64_t count, int64_t d, int64_t lanes, float *panel);
+
+    /* -- small things ---------------------------------------------------------------------------------------------- */
+    float (*norm2)(const float *x, int64_t d); /* squared length */
+    void (*axpy)(float a, const float *x, int64_t n, float *y); /* y += a x */
+    uint32_t (*crc32c)(uint32_t crc, const void *data, uint64_t bytes); /* Castagnoli; start with 0 */
+    void (*fht)(float *x, int64_t n); /* Walsh-Hadamard in place, n a power of two, unscaled */
+    int64_t (*first_nonfinite)(const float *x, int64_t count); /* position, or -1 */
+} sonde__kernels;
+
+/* The table in use: chosen once by CPU (and SONDE_ISA, which can only lower it). Never NULL. */
+const sonde__kernels *sonde__kernels_get(void);
+/* All tables that this build has, generic first; ends with NULL. `runs` tells whether this CPU can execute one. */
+const sonde__kernels *const *sonde__kernels_all(void);
+bool sonde__kernels_run(const sonde__kernels *kernels);
+
+/* Row kind of a dtype (SONDE__ROW_*), or -1. */
+int sonde__row_kind(uint32_t dtype);
+
+/* ---- rows.c ------------------------------------------------------------------------------------------ */
+
+/* Rows [begin, begin + count) of a numeric view as f32, `ldo` elements from one to the next (ldo >= cols). */
+void sonde__rows_to_f32(const sonde_array *array, int64_t begin, int64_t count, float *out, int64_t ldo);
+/* A panel of `count` <= lanes f32 rows that are `stride` bytes apart. */
+void sonde__pack_rows(const void *rows, int64_t stride, int64_t count, int64_t d, int64_t lanes, float *panel);
+
+#endif

@@ -1,0 +1,18 @@
+/* rows.c: rows of any numeric view as f32, the form in which every method works, and rows as panels.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "kernels/kernels.h"
+
+void sonde__rows_to_f32(const sonde_array *array, int64_t begin, int64_t count, float *out, int64_t ldo)
+{
+    void (*convert)(const void *, int64_t, float *) = sonde__kernels_get()->to_f32[sonde__row_kind(array->dtype)];
+    for (int64_t i = 0; i < count; i++) convert(sonde__array_row(array, begin + i), array->cols, out + i * ldo);
+}
+
+void sonde__pack_rows(const void *rows, int64_t stride, int64_t count, int64_t d, int64_t lanes, float *panel)
+{
+    const void *row[SONDE__LANES_MAX];
+    for (int64_t i = 0; i < count; i++) row[i] = (const uint8_t *)rows + i * stride;
+    sonde__kernels_get()->pack_panel(row, count, d, lanes, panel);
+}
