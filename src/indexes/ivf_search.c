@@ -1,0 +1,542 @@
+/* ivf_search.c: how an inverted file is searched.
+ *
+ * Queries go in blocks. For each: the nearest centroids decide which lists it visits; the lists are scanned for
+ * candidates; the candidates are scored again on stored rows where there are any (exact code or refine tier). by
+ * lists    (list, query) pairs are sorted by list, so that a list is read once for all its queries and they share
+ *               panels; the lists are dealt to the workers, each of which has its own candidates, merged at the end.
+ *               Also for one query over all threads.
+ *   by queries  each query scans its lists by itself: for codes whose query tables would not stay in cache otherwise,
+ * and for few queries. Candidates are the best by (score, id), so neither the way nor the number of threads changes
+ * an answer. With a filter the effort is that of the k / share-th neighbour; few allowed rows are scored directly
+ * instead; and whoever has found fewer than k visits four times as many lists, in the end all, so k hits come back
+ * whenever k exist.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+
+#include "indexes/ivf.h"
+#include "linalg/linalg.h"
+
+#define BLOCK_QUERIES 4096
+#define BLOCK_BYTES ((int64_t)64 << 20) /* candidates, tables and coarse scores of one block stay below this, about  \
+                                         */
+#define SMALL_WORK ((int64_t)1 << 21)   /* row values below which another thread costs more than it brings */
+
+/* What the queries of one search share. */
+typedef struct plan {
+    sonde__search *search;
+    const sonde__ivf *ivf;
+    sonde__scorer scorer;
+    bool rows_stored; /* candidates are scored again, on stored rows */
+    bool exact;       /* every allowed row is scored on stored rows */
+    int64_t probes;   /* lists that a query visits */
+    int64_t keep;     /* candidates of a query */
+} plan;
+
+/* One block of queries at work. */
+typedef struct block {
+    const plan *plan;
+    int64_t first, count; /* queries of the search */
+    const float *query;   /* prepared: unit length for cosine, doubled for l2 */
+    int32_t *list;        /* count x probes, nearest first */
+    float *bias;          /* the same, for the lane */
+    float *scores;        /* count x lists: coarse */
+    uint8_t *tables;      /* count query tables, or NULL */
+    int64_t table_bytes;
+    int workers;
+    sonde__top *tops; /* workers x count */
+    int64_t *start;   /* by lists: pairs of list l are start[l]..start[l + 1] */
+    int32_t *pair;    /* which query */
+    float *pair_bias;
+} block;
+
+/* ---- planning ---------------------------------------------------------------------------------------- */
+
+static sonde__scorer scorer_of(const sonde_index *index, const sonde__ivf *ivf, bool on_rows)
+{
+    sonde__scorer scorer = {.dim = index->dim, .scale_column = -1, .bias_column = ivf->bias_column};
+    if (on_rows && ivf->refine_column >= 0) {
+        scorer.column = ivf->refine_column;
+        scorer.row_kind = ivf->refine_kind;
+    } else if (!ivf->code->method->exact) scorer.code = ivf->code;
+    scorer.width = index->layout.width[scorer.column];
+    return scorer;
+}
+
+/* Candidates beyond k cover what rounding may misorder before the direct score. */
+static int64_t with_margin(int64_t k) { return k + sonde__max_i64(16, k / 4); }
+
+static void make_plan(sonde__search *search, int64_t allowed, plan *p)
+{
+    const sonde_index *index = search->index;
+    const sonde__ivf *ivf = index->state;
+    int64_t live = search->snapshot->rows - search->snapshot->removed, refine = search->refine;
+    *p = (plan){.search = search, .ivf = ivf, .probes = search->effort};
+    bool stored = ivf->refine_column >= 0 || ivf->code->method->exact;
+    p->exact = search->effort == 0 && search->recall >= 0.9999f;
+    if (search->effort == 0 && !p->exact) {
+        int64_t k = allowed > 0 ? (int64_t)((double)search->k * (double)live / (double)allowed) : search->k;
+        sonde__curve_choose(atomic_load(&index->curve), live, sonde__max_i64(1, sonde__min_i64(k, live)),
+                            search->recall, index->lists, &p->probes, &refine);
+    }
+    if (p->exact) p->probes = index->lists;
+    p->probes = sonde__max_i64(1, sonde__min_i64(p->probes, index->lists));
+    p->rows_stored = stored;
+    p->scorer = scorer_of(index, ivf, p->exact);
+    if (refine == 0) refine = 4;
+    p->keep = stored ? with_margin(p->scorer.code ? search->k * refine : search->k) : search->k;
+    p->keep = sonde__min_i64(p->keep, sonde__max_i64(live, 1));
+    p->exact = p->exact && stored;
+}
+
+/* ---- preparing a block ------------------------------------------------------------------------------- */
+
+static sonde_status prepare_queries(block *b, sonde__scratch *scratch)
+{
+    const sonde__search *search = b->plan->search;
+    int64_t d = search->index->dim;
+    const float *from = search->query + b->first * d;
+    uint32_t metric = search->index->metric;
+    b->query = from;
+    if (metric == SONDE_METRIC_IP) return SONDE_OK;
+    float *to;
+    SONDE_TRY(SONDE_SCRATCH(scratch, to, b->count * d));
+    for (int64_t q = 0; q < b->count; q++) {
+        float scale = 2;
+        if (metric == SONDE_METRIC_COSINE) {
+            float norm2 = sonde__kernels_get()->norm2(from + q * d, d);
+            scale = norm2 > 0 ? 1 / sqrtf(norm2) : 0;
+        }
+        for (int64_t j = 0; j < d; j++) to[q * d + j] = from[q * d + j] * scale;
+    }
+    b->query = to;
+    return SONDE_OK;
+}
+
+/* <q, centroid> by the one kernel call that gives the same bits for every batch; lists are chosen by faster products.
+ */
+static float centroid_part(const block *b, int64_t q, int64_t list)
+{
+    int64_t d = b->plan->search->index->dim;
+    float ip;
+    sonde__kernels_get()->ip_rows[SONDE__ROW_F32](b->query + q * d, sonde__ivf_centroid(b->plan->ivf, d, list), 0, 1,
+                                                  d, &ip);
+    return ip;
+}
+
+/* The nearest `probes` lists of queries [begin, end). */
+static sonde_status choose_lists(void *context, int64_t begin, int64_t end, int worker)
+{
+    (void)worker;
+    block *b = context;
+    const plan *p = b->plan;
+    int64_t lists = p->search->index->lists;
+    bool l2 = p->search->index->metric == SONDE_METRIC_L2;
+    sonde__scratch *scratch;
+    sonde__hit *hits;
+    SONDE_TRY(sonde__scratch_take(p->search->runtime, &scratch));
+    sonde_status status = SONDE_SCRATCH(scratch, hits, p->probes);
+    for (int64_t q = begin; q < end && status == SONDE_OK; q++) {
+        const float *scores = b->scores + q * lists;
+        sonde__top top;
+        sonde__top_init(&top, hits, p->probes);
+        for (int64_t l = 0; l < lists; l++) {
+            float score = l2 ? scores[l] - p->ivf->norms[l] : scores[l];
+            if (score > top.threshold) sonde__top_push(&top, score, l, 0);
+        }
+        sonde__top_sort(&top);
+        for (int64_t i = 0; i < p->probes; i++) {
+            int64_t l = i < top.count ? hits[i].id : 0; /* NaN centroid products cannot be: all are finite */
+            b->list[q * p->probes + i] = (int32_t)l;
+            b->bias[q * p->probes + i] = p->ivf->residual && p->scorer.code ? centroid_part(b, q, l) : 0;
+        }
+    }
+    sonde__scratch_give(p->search->runtime, scratch);
+    return status;
+}
+
+static sonde_status coarse(block *b, sonde__scratch *scratch)
+{
+    const plan *p = b->plan;
+    const sonde_index *index = p->search->index;
+    int64_t d = index->dim, lists = index->lists;
+    SONDE_TRY(SONDE_SCRATCH(scratch, b->list, b->count * p->probes));
+    SONDE_TRY(SONDE_SCRATCH(scratch, b->bias, b->count * p->probes));
+    SONDE_TRY(SONDE_SCRATCH(scratch, b->scores, b->count * lists));
+    if (b->count < 8)
+        for (int64_t q = 0; q < b->count; q++)
+            sonde__kernels_get()->ip_rows[SONDE__ROW_F32](b->query + q * d, p->ivf->centroids.data, d * 4, lists, d,
+                                                          b->scores + q * lists);
+    else
+        SONDE_TRY(sonde__gemm_nt(p->search->runtime, p->search->threads, b->count, lists, d, b->query, d,
+                                 p->ivf->centroids.data, d, b->scores, lists));
+    return sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 16, NULL, choose_lists, b);
+}
+
+static sonde_status make_tops(block *b, sonde__scratch *scratch)
+{
+    const plan *p = b->plan;
+    int64_t tops = b->count * b->workers;
+    sonde__hit *hits = NULL;
+    SONDE_TRY(SONDE_SCRATCH(scratch, b->tops, tops));
+    bool range = p->search->top[0].range;
+    if (!range) SONDE_TRY(SONDE_SCRATCH(scratch, hits, tops * p->keep));
+    for (int64_t i = 0; i < tops; i++) {
+        if (!range) {
+            sonde__top_init(&b->tops[i], hits + i * p->keep, p->keep);
+            continue;
+        }
+        int64_t q = b->first + i % b->count, d = p->search->index->dim;
+        float floor = p->search->top[q].threshold;
+        float norm2 = sonde__kernels_get()->norm2(p->search->query + q * d, d);
+        if (p->search->index->metric == SONDE_METRIC_L2) floor += norm2;
+        /* a little lower: the direct score decides at the edge */
+        float slack = p->rows_stored ? 1e-4f * (1 + fabsf(floor) + norm2) : 0;
+        sonde__top_init_range(&b->tops[i], p->search->runtime, floor - slack);
+    }
+    return SONDE_OK;
+}
+
+static sonde_status make_tables(void *context, int64_t begin, int64_t end, int worker)
+{
+    (void)worker;
+    block *b = context;
+    const sonde_quantizer *code = b->plan->scorer.code;
+    for (int64_t q = begin; q < end; q++)
+        code->method->table(code, b->query + q * code->dim, b->tables + q * b->table_bytes);
+    return SONDE_OK;
+}
+
+static sonde__lane lane_of(const block *b, int64_t q, float bias, int worker)
+{
+    const sonde__search *search = b->plan->search;
+    return (sonde__lane){.query = b->query + q * search->index->dim,
+                         .table = b->tables ? b->tables + q * b->table_bytes : NULL,
+                         .bias = bias,
+                         .filter = sonde__search_filter(search, b->first + q),
+                         .top = &b->tops[worker * b->count + q]};
+}
+
+/* ---- by lists ---------------------------------------------------------------------------------------- */
+
+static sonde_status sort_pairs(block *b, sonde__scratch *scratch)
+{
+    const plan *p = b->plan;
+    int64_t lists = p->search->index->lists, pairs = b->count * p->probes;
+    SONDE_TRY(SONDE_SCRATCH(scratch, b->start, lists + 2));
+    SONDE_TRY(SONDE_SCRATCH(scratch, b->pair, pairs));
+    SONDE_TRY(SONDE_SCRATCH(scratch, b->pair_bias, pairs));
+    memset(b->start, 0, (size_t)(lists + 2) * sizeof *b->start);
+    int64_t *next = b->start +
+                    1; /* after the counting pass next[l] is where list l's pairs go; afterwards where they end */
+    for (int64_t i = 0; i < pairs; i++) next[b->list[i] + 1]++;
+    for (int64_t l = 0; l < lists; l++) next[l + 1] += next[l];
+    for (int64_t i = 0; i < pairs; i++) {
+        int64_t at = next[b->list[i]]++;
+        b->pair[at] = (int32_t)(i / p->probes);
+        b->pair_bias[at] = b->bias[i];
+    }
+    return SONDE_OK;
+}
+
+static sonde_status scan_lists(void *context, int64_t begin, int64_t end, int worker)
+{
+    const block *b = context;
+    const plan *p = b->plan;
+    sonde__scratch *scratch;
+    SONDE_TRY(sonde__scratch_take(p->search->runtime, &scratch));
+    sonde_status status = SONDE_OK;
+    for (int64_t l = begin; l < end && status == SONDE_OK; l++) {
+        int64_t first = b->start[l], count = b->start[l + 1] - first;
+        if (count == 0 || p->search->snapshot->list[l]->rows == 0) continue;
+        sonde__scratch_mark mark = sonde__scratch_here(scratch);
+        sonde__lane *lanes;
+        status = SONDE_SCRATCH(scratch, lanes, count);
+        for (int64_t i = 0; i < count && status == SONDE_OK; i++)
+            lanes[i] = lane_of(b, b->pair[first + i], b->pair_bias[first + i], worker);
+        if (status == SONDE_OK) status = sonde__scan_list(&p->scorer, p->search->snapshot, l, lanes, count, scratch);
+        sonde__scratch_rewind(scratch, mark);
+    }
+    sonde__scratch_give(p->search->runtime, scratch);
+    return status;
+}
+
+static sonde_status merge_workers(void *context, int64_t begin, int64_t end, int worker)
+{
+    (void)worker;
+    block *b = context;
+    for (int64_t q = begin; q < end; q++)
+        for (int w = 1; w < b->workers; w++) {
+            sonde__top_merge(&b->tops[q], &b->tops[w * b->count + q]);
+            if (b->tops[w * b->count + q].status != SONDE_OK) return b->tops[w * b->count + q].status;
+        }
+    return SONDE_OK;
+}
+
+static sonde_status by_lists(block *b, sonde__scratch *scratch)
+{
+    const plan *p = b->plan;
+    sonde_runtime *runtime = p->search->runtime;
+    int64_t lists = p->search->index->lists, grain = sonde__max_i64(1, lists / (b->workers * 32));
+    if (p->scorer.code) {
+        SONDE_TRY(SONDE_SCRATCH(scratch, b->tables, b->count * b->table_bytes));
+        SONDE_TRY(sonde__parallel_for(runtime, p->search->threads, b->count, 16, NULL, make_tables, b));
+    }
+    SONDE_TRY(sort_pairs(b, scratch));
+    SONDE_TRY(sonde__parallel_for(runtime, b->workers, lists, grain, "search", scan_lists, b));
+    if (b->workers > 1)
+        SONDE_TRY(sonde__parallel_for(runtime, p->search->threads, b->count, 64, NULL, merge_workers, b));
+    return SONDE_OK;
+}
+
+/* ---- by queries -------------------------------------------------------------------------------------- */
+
+static sonde_status scan_query(const block *b, int64_t q, void *table, sonde__scratch *scratch)
+{
+    const plan *p = b->plan;
+    const sonde_quantizer *code = p->scorer.code;
+    sonde__lane lane = lane_of(b, q, 0, 0);
+    if (code) {
+        code->method->table(code, lane.query, table);
+        lane.table = table;
+    }
+    for (int64_t i = 0; i < p->probes; i++) {
+        int64_t list = b->list[q * p->probes + i];
+        lane.bias = b->bias[q * p->probes + i];
+        if (p->search->snapshot->list[list]->rows > 0)
+            SONDE_TRY(sonde__scan_list(&p->scorer, p->search->snapshot, list, &lane, 1, scratch));
+    }
+    return SONDE_OK;
+}
+
+static sonde_status scan_queries(void *context, int64_t begin, int64_t end, int worker)
+{
+    (void)worker;
+    const block *b = context;
+    sonde__scratch *scratch;
+    uint8_t *table;
+    SONDE_TRY(sonde__scratch_take(b->plan->search->runtime, &scratch));
+    sonde_status status = SONDE_SCRATCH(scratch, table, sonde__max_i64(b->table_bytes, 1));
+    for (int64_t q = begin; q < end && status == SONDE_OK; q++) status = scan_query(b, q, table, scratch);
+    sonde__scratch_give(b->plan->search->runtime, scratch);
+    return status;
+}
+
+/* ---- finishing --------------------------------------------------------------------------------------- */
+
+/* Candidates of query q of the block to hits of the search, best first. */
+static sonde_status finish_query(const block *b, int64_t q)
+{
+    const plan *p = b->plan;
+    sonde__search *search = p->search;
+    const sonde_index *index = search->index;
+    sonde__top *found = &b->tops[q], *out = &search->top[b->first + q];
+    const float *query = search->query + (b->first + q) * index->dim;
+    if (found->status != SONDE_OK) return found->status;
+    if (p->rows_stored) {
+        int column = p->ivf->refine_column >= 0 ? p->ivf->refine_column : 0;
+        int kind = p->ivf->refine_column >= 0 ? p->ivf->refine_kind : SONDE__ROW_F32;
+        sonde__rescore(index->metric, kind, column, index->layout.width[column], search->snapshot, query, index->dim,
+                       found);
+    } else {
+        float norm2 = index->metric == SONDE_METRIC_L2 ? sonde__kernels_get()->norm2(query, index->dim) : 0;
+        for (int64_t i = 0; i < found->count; i++) {
+            float *score = &found->hits[i].score;
+            if (index->metric == SONDE_METRIC_L2) *score = fminf(0, *score - norm2);
+            if (index->metric == SONDE_METRIC_COSINE) *score = fmaxf(-1, fminf(1, *score));
+        }
+    }
+    for (int64_t i = 0; i < found->count; i++)
+        sonde__top_push(out, found->hits[i].score, found->hits[i].id, found->hits[i].place);
+    sonde__top_sort(out);
+    return out->status;
+}
+
+static sonde_status finish_queries(void *context, int64_t begin, int64_t end, int worker)
+{
+    (void)worker;
+    for (int64_t q = begin; q < end; q++) SONDE_TRY(finish_query(context, q));
+    return SONDE_OK;
+}
+
+static void free_range_tops(const block *b)
+{
+    if (!b->tops || !b->plan->search->top[0].range) return;
+    for (int64_t i = 0; i < b->count * b->workers; i++) sonde__free(b->plan->search->runtime, b->tops[i].hits);
+}
+
+/* Says why each query stopped, and how many rows it saw. */
+static void note_queries(const block *b, bool all_rows)
+{
+    const sonde__search *search = b->plan->search;
+    int64_t live = search->snapshot->rows - search->snapshot->removed;
+    for (int64_t q = 0; q < b->count; q++) {
+        int64_t at = b->first + q, seen = all_rows ? live : 0;
+        if (!all_rows && search->scored)
+            for (int64_t i = 0; i < b->plan->probes; i++)
+                seen += search->snapshot->list[b->list[q * b->plan->probes + i]]->rows;
+        if (search->scored) search->scored[at] = seen;
+        int64_t found = search->top[at].count;
+        bool fewer = !search->top[at].range && found < search->k && (all_rows || found == live);
+        search->reason[at] = fewer                              ? SONDE_STOP_FEWER
+                             : all_rows && b->plan->rows_stored ? SONDE_STOP_EXACT
+                                                                : SONDE_STOP_EFFORT;
+    }
+}
+
+/* ---- one block --------------------------------------------------------------------------------------- */
+
+static bool shares_lists(const block *b)
+{
+    const plan *p = b->plan;
+    const sonde_quantizer *code = p->scorer.code;
+    int64_t lists = p->search->index->lists, live = p->search->snapshot->rows;
+    if (b->count == 1) /* one query over all threads, if that pays */
+        return p->search->threads > 1 && live / lists * p->probes * p->search->index->dim > SMALL_WORK;
+    return (!code || code->method->scan_panel) && b->count * p->probes >= 4 * lists;
+}
+
+static sonde_status search_block(block *b, sonde__scratch *scratch)
+{
+    const plan *p = b->plan;
+    bool lists = shares_lists(b);
+    b->table_bytes = p->scorer.code ? (p->scorer.code->method->table_bytes(p->scorer.code) + 63) / 64 * 64 : 0;
+    b->workers = lists ? sonde__parallel_workers(p->search->runtime, p->search->threads, p->search->index->lists, 1)
+                       : 1;
+    SONDE_TRY(prepare_queries(b, scratch));
+    SONDE_TRY(coarse(b, scratch));
+    SONDE_TRY(make_tops(b, scratch));
+    if (lists) SONDE_TRY(by_lists(b, scratch));
+    else
+        SONDE_TRY(
+            sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 1, "search", scan_queries, b));
+    SONDE_TRY(sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 16, NULL, finish_queries, b));
+    note_queries(b, p->probes == p->search->index->lists);
+    return SONDE_OK;
+}
+
+/* Queries [first, first + count) under one plan. */
+static sonde_status run_plan(const plan *p, int64_t first, int64_t count)
+{
+    sonde__search *search = p->search;
+    const sonde_quantizer *code = p->scorer.code;
+    int64_t bytes = (p->keep * 24 + 56) * search->threads + search->index->lists * 4 + p->probes * 16 +
+                    (code ? code->method->table_bytes(code) : 0);
+    int64_t most = sonde__max_i64(1, sonde__min_i64(BLOCK_QUERIES, BLOCK_BYTES / bytes));
+    for (int64_t done = 0; done < count;) {
+        block b = {.plan = p, .first = first + done, .count = sonde__min_i64(most, count - done)};
+        sonde__scratch *scratch;
+        SONDE_TRY(sonde__scratch_take(search->runtime, &scratch));
+        sonde_status status = search_block(&b, scratch);
+        free_range_tops(&b);
+        sonde__scratch_give(search->runtime, scratch);
+        if (status != SONDE_OK) return status;
+        done += b.count;
+    }
+    return SONDE_OK;
+}
+
+/* ---- few allowed rows -------------------------------------------------------------------------------- */
+
+static sonde_status scan_few(const plan *p, block *b, const sonde__place *places, int64_t count,
+                             sonde__scratch *scratch)
+{
+    sonde__lane *lanes;
+    b->workers = 1;
+    SONDE_TRY(prepare_queries(b, scratch));
+    SONDE_TRY(make_tops(b, scratch));
+    SONDE_TRY(SONDE_SCRATCH(scratch, lanes, b->count));
+    for (int64_t q = 0; q < b->count; q++) lanes[q] = lane_of(b, q, 0, 0);
+    SONDE_TRY(sonde__scan_places(&p->scorer, p->search->snapshot, places, count, lanes, b->count, scratch));
+    for (int64_t q = 0; q < b->count; q++) SONDE_TRY(finish_query(b, q));
+    note_queries(b, true);
+    return SONDE_OK;
+}
+
+typedef struct few {
+    const plan *plan;
+    const sonde__place *places;
+    int64_t place_count, first, grain;
+} few;
+
+static sonde_status scan_few_chunk(void *context, int64_t begin, int64_t end, int worker)
+{
+    (void)worker;
+    const few *f = context;
+    block b = {.plan = f->plan, .first = f->first + begin, .count = end - begin};
+    sonde__scratch *scratch;
+    SONDE_TRY(sonde__scratch_take(f->plan->search->runtime, &scratch));
+    sonde_status status = scan_few(f->plan, &b, f->places, f->place_count, scratch);
+    free_range_tops(&b);
+    sonde__scratch_give(f->plan->search->runtime, scratch);
+    return status;
+}
+
+/* Scores the allowed rows directly if that is cheaper than visiting lists (in units of one row scored). */
+static sonde_status try_few(plan *p, int64_t first, int64_t count, int64_t allowed, bool *done)
+{
+    sonde__search *search = p->search;
+    double rows = (double)search->snapshot->rows, share = (double)p->probes / (double)search->index->lists;
+    double by_lists_cost = (double)search->index->lists + share * (2 * (double)allowed + 0.15 * rows);
+    *done = false;
+    if (!p->rows_stored || (double)allowed > by_lists_cost) return SONDE_OK;
+    sonde__scratch *scratch;
+    few f = {.plan = p, .first = first};
+    plan direct = *p;
+    direct.scorer = scorer_of(search->index, p->ivf, true);
+    direct.keep = sonde__max_i64(1, sonde__min_i64(with_margin(search->k), search->snapshot->rows));
+    f.plan = &direct;
+    SONDE_TRY(sonde__scratch_take(search->runtime, &scratch));
+    sonde_status status = sonde__filter_places(sonde__search_filter(search, first), search->index->store,
+                                               search->snapshot, 2 * allowed + 1024, scratch,
+                                               (sonde__place **)&f.places, &f.place_count);
+    if (status == SONDE_OK && f.place_count >= 0) {
+        *done = true;
+        status = sonde__parallel_for(search->runtime, search->threads, count, 256, "search", scan_few_chunk, &f);
+    }
+    sonde__scratch_give(search->runtime, scratch);
+    return status;
+}
+
+/* ---- the search -------------------------------------------------------------------------------------- */
+
+/* Whoever has fewer than k hits, though not all lists were visited, looks further. */
+static sonde_status look_further(plan *p, int64_t first, int64_t count)
+{
+    sonde__search *search = p->search;
+    int64_t live = search->snapshot->rows - search->snapshot->removed, wanted = sonde__min_i64(search->k, live);
+    while (p->probes < search->index->lists && !search->top[0].range) {
+        p->probes = sonde__min_i64(search->index->lists, p->probes * 4);
+        int64_t lacking = 0;
+        for (int64_t q = first; q < first + count; q++) {
+            if (search->top[q].count >= wanted) continue;
+            lacking++;
+            sonde__top_init(&search->top[q], search->top[q].hits, search->top[q].capacity);
+            SONDE_TRY(run_plan(p, q, 1));
+        }
+        if (lacking == 0) break;
+    }
+    return SONDE_OK;
+}
+
+/* Queries that share a filter. */
+static sonde_status search_some(sonde__search *search, int64_t first, int64_t count)
+{
+    const sonde_filter *filter = sonde__search_filter(search, first);
+    int64_t allowed = filter ? sonde__filter_estimate(filter, search->snapshot) : 0;
+    plan p;
+    bool done = false;
+    make_plan(search, allowed, &p);
+    if (filter) SONDE_TRY(try_few(&p, first, count, allowed, &done));
+    if (done) return SONDE_OK;
+    SONDE_TRY(run_plan(&p, first, count));
+    return look_further(&p, first, count);
+}
+
+sonde_status sonde__ivf_search(sonde__search *search)
+{
+    if (search->filter_count <= 1) return search_some(search, 0, search->queries);
+    for (int64_t q = 0; q < search->queries; q++) SONDE_TRY(search_some(search, q, 1));
+    return SONDE_OK;
+}
