@@ -78,6 +78,8 @@ typedef struct sonde__scratch_mark { void *chunk; uint64_t used; } sonde__scratc
 sonde__scratch_mark sonde__scratch_here(const sonde__scratch *scratch);
 void sonde__scratch_rewind(sonde__scratch *scratch, sonde__scratch_mark mark); /* frees what came after the mark */
 void sonde__scratch_give(sonde_runtime *runtime, sonde__scratch *scratch);     /* NULL is fine */
+/* scratch.c: frees every idle arena; tells whether there was one. */
+bool sonde__scratch_trim(sonde_runtime *runtime);
 #define SONDE_SCRATCH(scratch, pointer, count)                                                        \
     (((pointer) = sonde__scratch_alloc((scratch), (uint64_t)(count), sizeof *(pointer))) ? SONDE_OK \
                                                                                         : sonde__last_status())

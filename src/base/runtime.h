@@ -28,8 +28,6 @@ void *sonde__block_get(const sonde_runtime_options *from, size_t size, size_t al
 void sonde__block_put(const sonde_runtime_options *from, void *block, size_t size, size_t align);
 void *sonde__fail_address(uint64_t count, uint64_t size); /* OUT_OF_MEMORY: the product is too large; NULL */
 
-/* scratch.c: frees every idle arena; tells whether there was one. */
-bool sonde__scratch_trim(sonde_runtime *runtime);
 
 /* ---- Parallel loops -------------------------------------------------------------------------------------------- */
 

@@ -188,11 +188,24 @@ int64_t sonde__filter_mask(const sonde_filter *filter, const sonde__segment *seg
 
 /* ---- how many, and where ----------------------------------------------------------------------------- */
 
+static int64_t set_bits(const sonde_filter *filter)
+{
+    int64_t set = 0, words = filter->count / 64;
+    for (int64_t w = 0; w < words; w++) {
+        uint64_t word;
+        memcpy(&word, filter->bits + w * 8, 8);
+        set += __builtin_popcountll(word);
+    }
+    for (int64_t id = words * 64; id < filter->count; id++) set += in_bitmap(filter, id);
+    return set;
+}
+
 /* Most ids that the filter can allow by what it lists itself; INT64_MAX if it does not say. */
 static int64_t named_bound(const sonde_filter *filter)
 {
     if (filter->exclude) return INT64_MAX;
     if (filter->kind == SONDE_FILTER_IDS) return filter->count;
+    if (filter->kind == SONDE_FILTER_BITMAP) return set_bits(filter);
     if (filter->kind != SONDE_FILTER_RANGE) return INT64_MAX;
     if (filter->first >= filter->last) return 0;
     uint64_t span = (uint64_t)filter->last - (uint64_t)filter->first;
@@ -231,16 +244,35 @@ int64_t sonde__filter_estimate(const sonde_filter *filter, const sonde__snapshot
     return sonde__min_i64(sonde__min_i64(allowed, bound), live);
 }
 
+/* The next set bit behind `before`; there is one. */
+static int64_t next_set(const sonde_filter *filter, int64_t before)
+{
+    int64_t id = before + 1;
+    while (!in_bitmap(filter, id)) {
+        if (id % 8 == 0 && filter->bits[id / 8] == 0) id += 8;
+        else id++;
+    }
+    return id;
+}
+
+/* The i-th id that the filter names, given the one before it (-1 at first). */
+static int64_t named_id(const sonde_filter *filter, int64_t i, int64_t before)
+{
+    if (filter->kind == SONDE_FILTER_IDS) return filter->ids[i];
+    return filter->kind == SONDE_FILTER_RANGE ? filter->first + i : next_set(filter, before);
+}
+
 /* Through the id table. false: a concurrent write hides ids of this snapshot, so only a pass can tell. */
 static sonde_status places_of_ids(const sonde_filter *filter, const sonde__store *store,
                                   const sonde__snapshot *snapshot, int64_t bound, sonde__place *places,
                                   int64_t *count, bool *complete)
 {
-    bool listed = filter->kind == SONDE_FILTER_IDS;
+    int64_t id = -1;
     *complete = true;
     for (int64_t i = 0, n = 0; i < bound; i++) {
-        int64_t id = listed ? filter->ids[i] : filter->first + i;
-        if (id < 0 || (listed && i > 0 && id == filter->ids[i - 1])) continue;
+        int64_t before = id;
+        id = named_id(filter, i, before);
+        if (id < 0 || id == before) continue;
         sonde_status status = SONDE_OK;
         bool stale = false;
         sonde__place place = sonde__store_find(store, snapshot, id, &stale, &status);

@@ -223,6 +223,7 @@ typedef struct sonde__search {
     sonde__top *top;        /* one per query: results, in internal scores; the kind sorts them */
     uint8_t *reason;        /* one per query: a sonde_stop */
     int64_t *scored;        /* one per query: rows that were scored (for calibration), or NULL */
+    const char *stage;      /* progress text; NULL inside other work, which tells its own */
 } sonde__search;
 static inline const sonde_filter *sonde__search_filter(const sonde__search *search, int64_t query)
 {
@@ -280,6 +281,7 @@ typedef struct sonde__index_method {
     sonde_status (*load)(sonde_index *index, sonde__reader *reader);       /* sets layout, lists, trained */
     sonde_status (*same)(const sonde_index *a, const sonde_index *b, bool *same); /* equal learned parts; NULL: always */
     void (*drop)(sonde_index *index);                                      /* frees state; state may be NULL */
+    bool (*refines)(const sonde_index *index); /* candidates are scored again, so the refine depth matters; NULL: no */
     uint64_t (*learned_bytes)(const sonde_index *index);                   /* memory of learned parts; NULL: none */
     int64_t (*max_effort)(const sonde_index *index);                       /* NULL: always exact, nothing to calibrate */
 } sonde__index_method;

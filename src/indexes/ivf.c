@@ -415,6 +415,12 @@ static sonde_status same(const sonde_index *a, const sonde_index *b, bool *equal
     return status;
 }
 
+static bool refines(const sonde_index *index)
+{
+    const sonde__ivf *ivf = index->state;
+    return ivf->refine_column >= 0;
+}
+
 static int64_t max_effort(const sonde_index *index) { return index->lists; }
 
 /* ---- files ------------------------------------------------------------------------------------------- */
@@ -484,6 +490,7 @@ const sonde__index_method sonde__index_ivf = {
     .load = load,
     .same = same,
     .drop = drop,
+    .refines = refines,
     .learned_bytes = learned_bytes,
     .max_effort = max_effort,
 };

@@ -19,9 +19,10 @@
 #include "linalg/linalg.h"
 
 #define BLOCK_QUERIES 4096
-#define BLOCK_BYTES ((int64_t)64 << 20) /* candidates, tables and coarse scores of one block stay below this, about  \
-                                         */
-#define SMALL_WORK ((int64_t)1 << 21)   /* row values below which another thread costs more than it brings */
+#define BLOCK_BYTES                                                                                                  \
+    ((int64_t)64 << 20)               /* candidates, tables and coarse scores of one block stay below this, about    \
+                                       */
+#define SMALL_WORK ((int64_t)1 << 21) /* row values below which another thread costs more than it brings */
 
 /* What the queries of one search share. */
 typedef struct plan {
@@ -284,7 +285,7 @@ static sonde_status by_lists(block *b, sonde__scratch *scratch)
         SONDE_TRY(sonde__parallel_for(runtime, p->search->threads, b->count, 16, NULL, make_tables, b));
     }
     SONDE_TRY(sort_pairs(b, scratch));
-    SONDE_TRY(sonde__parallel_for(runtime, b->workers, lists, grain, "search", scan_lists, b));
+    SONDE_TRY(sonde__parallel_for(runtime, b->workers, lists, grain, p->search->stage, scan_lists, b));
     if (b->workers > 1)
         SONDE_TRY(sonde__parallel_for(runtime, p->search->threads, b->count, 64, NULL, merge_workers, b));
     return SONDE_OK;
@@ -409,8 +410,8 @@ static sonde_status search_block(block *b, sonde__scratch *scratch)
     SONDE_TRY(make_tops(b, scratch));
     if (lists) SONDE_TRY(by_lists(b, scratch));
     else
-        SONDE_TRY(
-            sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 1, "search", scan_queries, b));
+        SONDE_TRY(sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 1, p->search->stage,
+                                      scan_queries, b));
     SONDE_TRY(sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 16, NULL, finish_queries, b));
     note_queries(b, p->probes == p->search->index->lists);
     return SONDE_OK;
@@ -473,14 +474,30 @@ static sonde_status scan_few_chunk(void *context, int64_t begin, int64_t end, in
     return status;
 }
 
-/* Scores the allowed rows directly if that is cheaper than visiting lists (in units of one row scored). */
+/* What the steps cost in ns, about, at 384 columns: many queries share panels and caches, one query waits for memory.
+ * Only their ratios matter. */
+typedef struct costs {
+    double coarse, pair, row, mask, direct;
+} costs;
+static const costs cost_of_many = {8, 350, 12, 0.3, 8}, cost_of_one = {25, 200, 60, 1.5, 110};
+
+/* Whether scoring the allowed rows directly is cheaper than visiting lists. */
+static bool direct_pays(const plan *p, int64_t count, int64_t allowed)
+{
+    const sonde__search *search = p->search;
+    const costs *c = count >= sonde__kernels_get()->lanes ? &cost_of_many : &cost_of_one;
+    double rows = (double)search->snapshot->rows, lists = (double)search->index->lists, probes = (double)p->probes;
+    double visiting = lists * c->coarse + probes * c->pair +
+                      probes / lists * ((double)allowed * c->row + rows * c->mask);
+    return (double)allowed * c->direct <= visiting;
+}
+
+/* Scores the allowed rows directly if that is cheaper. */
 static sonde_status try_few(plan *p, int64_t first, int64_t count, int64_t allowed, bool *done)
 {
     sonde__search *search = p->search;
-    double rows = (double)search->snapshot->rows, share = (double)p->probes / (double)search->index->lists;
-    double by_lists_cost = (double)search->index->lists + share * (2 * (double)allowed + 0.15 * rows);
     *done = false;
-    if (!p->rows_stored || (double)allowed > by_lists_cost) return SONDE_OK;
+    if (!p->rows_stored || !direct_pays(p, count, allowed)) return SONDE_OK;
     sonde__scratch *scratch;
     few f = {.plan = p, .first = first};
     plan direct = *p;
@@ -493,7 +510,7 @@ static sonde_status try_few(plan *p, int64_t first, int64_t count, int64_t allow
                                                (sonde__place **)&f.places, &f.place_count);
     if (status == SONDE_OK && f.place_count >= 0) {
         *done = true;
-        status = sonde__parallel_for(search->runtime, search->threads, count, 256, "search", scan_few_chunk, &f);
+        status = sonde__parallel_for(search->runtime, search->threads, count, 256, search->stage, scan_few_chunk, &f);
     }
     sonde__scratch_give(search->runtime, scratch);
     return status;

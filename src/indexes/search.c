@@ -199,7 +199,8 @@ static sonde_status run(call *c)
                                 .refine = o->refine,
                                 .threads = sonde__runtime_threads(c->index->runtime, o->threads),
                                 .filter = o->filter,
-                                .filter_count = o->filter_count};
+                                .filter_count = o->filter_count,
+                                .stage = "search"};
     SONDE_TRY(read_queries(c));
     if (!c->index->trained) return search_snapshot(c, NULL);
     sonde__visit visit = sonde__store_enter(c->index->store);

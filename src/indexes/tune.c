@@ -28,6 +28,8 @@
 
 static const uint32_t calibrated_k[] = {1, 10, 100};
 static const int64_t depths[] = {1, 2, 4, 8, 16};
+#define DEPTHS ((int)(sizeof depths / sizeof depths[0]))
+#define MOST_CANDIDATES 400 /* k x depth in calibration */
 
 /* ---- choosing from a curve --------------------------------------------------------------------------- */
 
@@ -173,33 +175,39 @@ static sonde_status measure(tuning *t, int64_t k, int64_t effort, int64_t refine
 
 static bool out_of_time(const tuning *t) { return t->deadline > 0 && sonde__os_seconds() > t->deadline; }
 
-/* The smallest refine depth that costs no more than 0.2 % of the recall of the deepest, with all lists visited. */
-static sonde_status choose_depth(tuning *t, int64_t k, int64_t *depth)
+/* The smallest refine depth that costs no more than 0.2 % of the recall of the deepest, with all lists visited; and
+ * the point that it makes there. */
+static sonde_status choose_depth(tuning *t, int64_t k, sonde_operating_point *chosen)
 {
     int64_t all = t->index->method->max_effort(t->index);
-    int last = (int)(sizeof depths / sizeof depths[0]) - 1;
-    sonde_operating_point best, point;
+    int last = 0;
+    if (t->index->method->refines && t->index->method->refines(t->index))
+        while (last + 1 < DEPTHS && depths[last + 1] * k <= MOST_CANDIDATES) last++;
+    sonde_operating_point best;
     SONDE_TRY(measure(t, k, all, depths[last], &best));
-    for (int i = 0; i <= last; i++) {
-        *depth = depths[i];
-        SONDE_TRY(measure(t, k, all, depths[i], &point));
-        if (point.recall >= best.recall - 0.002f) break;
+    *chosen = best;
+    for (int i = 0; i < last; i++) {
+        SONDE_TRY(measure(t, k, all, depths[i], chosen));
+        if (chosen->recall >= best.recall - 0.002f) return SONDE_OK;
     }
+    *chosen = best;
     return SONDE_OK;
 }
 
+/* Points up to where hardly anything is missed; the last one visits all lists. */
 static sonde_status measure_k(tuning *t, int64_t k)
 {
-    int64_t all = t->index->method->max_effort(t->index), depth;
-    SONDE_TRY(choose_depth(t, k, &depth));
-    for (int64_t effort = 1; t->curve->count < MOST_POINTS;) {
-        sonde_operating_point *point = &t->curve->point[t->curve->count];
+    sonde_operating_point all;
+    SONDE_TRY(choose_depth(t, k, &all));
+    sonde_operating_point *point = &t->curve->point[t->curve->count];
+    for (int64_t effort = 1; effort < all.effort; effort = sonde__max_i64(effort + 1, effort * 5 / 4)) {
         SONDE_TRY(sonde__poll(t->index->runtime, "tune", (uint64_t)t->curve->count, MOST_POINTS));
-        SONDE_TRY(measure(t, k, effort, depth, point));
+        SONDE_TRY(measure(t, k, effort, all.refine, point));
         t->curve->count++;
-        if (point->recall >= 0.9995f || effort == all || out_of_time(t)) break;
-        effort = sonde__min_i64(all, sonde__max_i64(effort + 1, effort * 6 / 5));
+        if (point++->recall >= all.recall - 0.003f || out_of_time(t)) break;
     }
+    *point = all;
+    t->curve->count++;
     return SONDE_OK;
 }
 
@@ -323,6 +331,7 @@ static sonde_status tune(sonde_index *index, const sonde_array *queries, const s
     }
     release(&t);
     sonde__store_leave(index->store, visit);
+    (void)sonde__scratch_trim(index->runtime); /* calibration needs far more of it than searches do */
     if (made) sonde__curve_show(index, made);
     return status;
 }

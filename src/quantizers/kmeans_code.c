@@ -93,6 +93,13 @@ static int64_t kmeans_read(const uint8_t *code, int64_t bytes)
     return number;
 }
 
+/* A file that was opened without reading all of it may hold any number: it never leads outside the centroids. */
+static int64_t kmeans_number(const sonde_quantizer *quantizer, const uint8_t *code)
+{
+    const struct kmeans *kmeans = quantizer->state;
+    return sonde__min_i64(kmeans_read(code, quantizer->code_bytes), kmeans->k - 1);
+}
+
 static sonde_status kmeans_encode(const sonde_quantizer *quantizer, const float *x, int64_t ldx, int64_t n,
                                   uint8_t *codes, int64_t stride)
 {
@@ -113,7 +120,7 @@ static void kmeans_decode(const sonde_quantizer *quantizer, const uint8_t *codes
     const struct kmeans *kmeans = quantizer->state;
     for (int64_t i = 0; i < n; i++)
         memcpy(x + i * ldx,
-               kmeans->centroids + kmeans_read(codes + i * stride, quantizer->code_bytes) * quantizer->dim,
+               kmeans->centroids + kmeans_number(quantizer, codes + i * stride) * quantizer->dim,
                (size_t)quantizer->dim * sizeof *x);
 }
 
@@ -144,7 +151,7 @@ static void kmeans_scan(const sonde_quantizer *quantizer, const void *table, con
                         int64_t stride, int64_t n, float *ip)
 {
     const float *product = table;
-    for (int64_t i = 0; i < n; i++) ip[i] = product[kmeans_read(codes + i * stride, quantizer->code_bytes)];
+    for (int64_t i = 0; i < n; i++) ip[i] = product[kmeans_number(quantizer, codes + i * stride)];
 }
 
 /* ---- the method ------------------------------------------------------------------------------------------------ */
