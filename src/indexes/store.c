@@ -14,6 +14,9 @@
  */
 #include "indexes/store.h"
 
+/* A full segment fits, with its headers, in four huge pages. */
+#define SEGMENT_BYTES (((int64_t)8 << 20) - 16384)
+
 /* Keeps what follows aligned to 64 bytes. */
 typedef struct record {
     _Alignas(64) sonde__retired retired;
@@ -204,7 +207,7 @@ int64_t sonde__segment_rows(const sonde__layout *layout)
 {
     int64_t row = 8;
     for (int c = 0; c < layout->columns; c++) row += layout->width[c];
-    return sonde__max_i64(1024, sonde__min_i64(SONDE__SEGMENT_ROWS, ((int64_t)8 << 20) / row));
+    return sonde__max_i64(1024, sonde__min_i64(SONDE__SEGMENT_ROWS, SEGMENT_BYTES / row));
 }
 
 uint64_t sonde__store_bytes(const sonde__store *store, uint64_t *mapped)

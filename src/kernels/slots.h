@@ -98,7 +98,7 @@ SONDE__INLINE void sonde__prefetch(const void *address)
  *   all others      row by row, about forty lines in flight; of long rows the first eight lines, because the
  *                   processor's prefetcher follows from there
  */
-enum { SONDE__TOGETHER = 4, SONDE__AHEAD_BYTES = 2048, SONDE__AHEAD_LINES = 8 };
+enum { SONDE__TOGETHER = 4, SONDE__AHEAD_BYTES = 4096, SONDE__AHEAD_LINES = 8 };
 
 typedef struct sonde__walk {
     sonde__places rows;
@@ -134,7 +134,7 @@ SONDE__INLINE const uint8_t *sonde__walk_row(const sonde__walk *walk, int64_t i)
  * faults. */
 SONDE__INLINE void sonde__walk_line(const sonde__walk *walk, const uint8_t *at)
 {
-    if (!walk->ahead) __builtin_prefetch(at + SONDE__AHEAD_BYTES, 0, 3);
+    if (!walk->ahead) __builtin_prefetch(at + SONDE__AHEAD_BYTES, 0, 2);
 }
 
 #endif

@@ -54,6 +54,8 @@ void *sonde__os_alloc(size_t size, size_t align)
 {
     void *memory = NULL;
     if (align < sizeof(void *)) align = sizeof(void *);
+    /* Whole huge pages, so that the last one is huge too. */
+    if (size >= OS_HUGE_PAGE && size <= SIZE_MAX - OS_HUGE_PAGE) size = (size + OS_HUGE_PAGE - 1) / OS_HUGE_PAGE * OS_HUGE_PAGE;
     if (posix_memalign(&memory, align, size ? size : 1) != 0) return NULL;
     sonde__os_huge_pages(memory, size);
     return memory;
