@@ -251,12 +251,11 @@ corpus: $(SEEDERS) ## Writes the seeds of the fuzz targets anew (after the forma
 	@for seeder in $(SEEDERS); do $$seeder test/fuzz/corpus/$${seeder##*/seed_} || exit 1; done
 $(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/internal.a
 	$(Q)$(LINK) -o $@ $^ $(call link_line,$@) $(LIBS)
-bench: all $(BENCHES) ## Every benchmark of test/bench, one after the other
-	@for program in $(BENCHES); do echo "== $$program"; $$program || exit 1; done
-	@for script in $(wildcard test/bench/*.py); do \
-	    echo "== $$script"; \
-	    SONDE_CLI=lib/sonde SONDE_LIBRARY=lib/libsonde.so $(PYTHON) $$script || exit 1; \
-	done
+bench: all $(BENCHES) ## Kernels and parts alone, then beside faiss (PYTHON=VENV/bin/python with faiss-cpu; ARGS="--base ...")
+	@$(BUILD)/test/bench/bench_kernels
+	@$(BUILD)/test/bench/bench_exact examples/data/glosses.npy examples/data/questions.npy
+	@$(BUILD)/test/bench/bench_kmeans examples/data/glosses.npy 256
+	@SONDE_LIBRARY=lib/libsonde.so $(PYTHON) test/bench/all.py $(ARGS)
 cover: ## Line coverage by room
 	@find lib/build -path '*-cover/*' -name '*.gcda' -delete 2>/dev/null || true
 	+@$(AGAIN) test-here OPENMP=none CC=gcc MODE=cover RUN="--kinds $(C_KINDS) --scale 5"
