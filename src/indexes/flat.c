@@ -307,8 +307,10 @@ static sonde_status search_by_queries(flat_job *job)
 {
     const sonde__search *s = job->search;
     int64_t lanes = sonde__kernels_get()->lanes;
-    int64_t panels = s->queries / (2 * s->threads * lanes);
-    job->group = lanes * sonde__max_i64(1, sonde__min_i64(panels, GROUP_PANELS));
+    /* As many groups for each thread, of equal size: a short last group would leave the other threads idle. */
+    int64_t panels = (s->queries + lanes - 1) / lanes, rounds = s->threads > 1 ? 2 : 1;
+    rounds = sonde__max_i64(rounds, (panels + s->threads * GROUP_PANELS - 1) / (s->threads * GROUP_PANELS));
+    job->group = lanes * ((panels + s->threads * rounds - 1) / (s->threads * rounds));
     if (s->filter_count > 1) job->group = 1;
     return sonde__parallel_for(s->runtime, s->threads, s->queries, job->group, NULL, search_group, job);
 }
