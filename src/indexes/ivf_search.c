@@ -22,6 +22,7 @@
 #define BLOCK_BYTES                                                                                                  \
     ((int64_t)64 << 20)               /* candidates, tables and coarse scores of one block stay below this, about    \
                                        */
+#define MEASURED_K 100                /* largest k that calibration knows */
 #define SMALL_WORK ((int64_t)1 << 21) /* row values below which another thread costs more than it brings */
 
 /* What the queries of one search share. */
@@ -487,6 +488,8 @@ static bool direct_pays(const plan *p, int64_t count, int64_t allowed)
     const sonde__search *search = p->search;
     const costs *c = count >= sonde__kernels_get()->lanes ? &cost_of_many : &cost_of_one;
     double rows = (double)search->snapshot->rows, lists = (double)search->index->lists, probes = (double)p->probes;
+    /* Few rows stand for neighbours far beyond those that calibration has measured: their recall would be a guess. */
+    if ((double)allowed * 32 <= rows && (double)search->k * rows / (double)allowed > MEASURED_K * 5) return true;
     double visiting = lists * c->coarse + probes * c->pair +
                       probes / lists * ((double)allowed * c->row + rows * c->mask);
     return (double)allowed * c->direct <= visiting;
