@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/handle.h"
 #include "indexes/index.h"
 #include "indexes/store.h"
 
@@ -46,9 +47,8 @@ sonde_status sonde__index_store(sonde_index *index)
     return sonde__store_create(index->runtime, &index->layout, index->lists, &index->store);
 }
 
-static sonde_status make_in(sonde_index *made, const char *spec)
+static sonde_status make_in(sonde_index *made)
 {
-    SONDE_TRY(sonde__params_parse(made->runtime, &sonde__index_noun, spec, &made->params));
     /* the table's first member is the method that the noun lists */
     made->method = (const sonde__index_method *)(const void *)sonde__params_method(made->params);
     made->metric = metric_of(sonde__param_word(made->params, "metric"));
@@ -61,21 +61,14 @@ static sonde_status make_in(sonde_index *made, const char *spec)
 
 sonde_status sonde__index_make(const char *spec, int64_t dim, sonde_runtime *runtime, sonde_index **index)
 {
-    if (dim < 1 || dim > SONDE__MAX_DIM)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "index: dim=%lld is outside 1..%d", (long long)dim,
-                           SONDE__MAX_DIM);
-    sonde_runtime *held;
-    SONDE_TRY(sonde__runtime_hold(runtime, &held));
-    sonde_index *made = sonde__alloc_zero(held, 1, sizeof(sonde_index));
-    if (!made) {
-        sonde_status status = sonde__last_status();
-        sonde__runtime_drop(held);
-        return status;
-    }
-    made->runtime = held;
+    sonde__handle_parts parts;
+    SONDE_TRY(sonde__handle_begin(&sonde__index_noun, spec, dim, runtime, sizeof(sonde_index), &parts));
+    sonde_index *made = parts.memory;
+    made->runtime = parts.runtime;
+    made->params = parts.params;
     made->dim = dim;
     sonde__mutex_init(&made->first);
-    sonde_status status = make_in(made, spec);
+    sonde_status status = make_in(made);
     if (status != SONDE_OK) {
         sonde_index_free(made);
         return status;

@@ -237,6 +237,8 @@ float sonde__score_out(uint32_t metric, float score);
 
 /* ---- tune.c: the calibrated curve -------------------------------------------------------------------- */
 
+#define SONDE__OWN_QUERIES 500 /* disturbed rows that calibration takes where no queries are given */
+
 /* Immutable once shown; replaced as a whole. */
 typedef struct sonde__curve {
     int64_t count;

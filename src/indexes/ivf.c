@@ -22,7 +22,6 @@
 
 #include "linalg/linalg.h"
 
-#define CALIBRATION_QUERIES 500
 #define CHUNK 4096         /* rows converted at a time */
 #define F16_LIMIT 65520.0f /* from here on f16 rounds to infinity */
 
@@ -381,10 +380,10 @@ static sonde_status estimate(sonde_index *index, int64_t rows, uint64_t *learned
     int64_t bounds = index->lists / 16 + 16;              /* what k-means remembers of a row */
     int64_t query = index->lists + 2 * index->dim + 2000; /* and calibration of a query */
     *building = (uint64_t)(sonde__min_i64(rows, sampled) * (2 * index->dim + bounds) +
-                           CALIBRATION_QUERIES * 4 * query) *
+                           SONDE__OWN_QUERIES * 4 * query) *
                 sizeof(float);
     if (ivf->refine_column >= 0)
-        *building += (uint64_t)CALIBRATION_QUERIES * 100 * 16 * 64; /* its deepest candidates */
+        *building += (uint64_t)SONDE__OWN_QUERIES * 100 * 16 * 64; /* its deepest candidates */
     return SONDE_OK;
 }
 

@@ -459,7 +459,7 @@ static sonde_status scan_few(const plan *p, block *b, const sonde__place *places
 typedef struct few {
     const plan *plan;
     const sonde__place *places;
-    int64_t place_count, first, grain;
+    int64_t place_count, first;
 } few;
 
 static sonde_status scan_few_chunk(void *context, int64_t begin, int64_t end, int worker)

@@ -19,8 +19,7 @@
 #include "indexes/index.h"
 #include "indexes/store.h"
 
-#define DEPTH 100       /* true neighbours known of each query */
-#define OWN_QUERIES 500 /* disturbed rows */
+#define DEPTH 100 /* true neighbours known of each query */
 #define LEAST_QUERIES 50
 #define LEAST_ROWS 1000 /* below this, calibration by itself is not worth it */
 #define MOST_POINTS 256
@@ -314,7 +313,7 @@ static sonde_status tune(sonde_index *index, const sonde_array *queries, const s
     int64_t live = visit.snapshot->rows - visit.snapshot->removed;
     tuning t = {.index = index,
                 .snapshot = visit.snapshot,
-                .n = queries ? queries->rows : sonde__min_i64(OWN_QUERIES, live),
+                .n = queries ? queries->rows : sonde__min_i64(SONDE__OWN_QUERIES, live),
                 .threads = sonde__runtime_threads(index->runtime, options->threads),
                 .deadline = options->seconds > 0 ? sonde__os_seconds() + options->seconds : 0};
     float *x;
