@@ -127,6 +127,15 @@ SONDE_API void sonde_range_hits_view(const sonde_range_hits *hits, const int64_t
                                      const float **scores);
 SONDE_API void sonde_range_hits_free(sonde_range_hits *hits);
 
+/* Joins what several searches found for the same queries (shards of one data set, replicas, index kinds): the k best of
+ * all, in the order of sonde_hits. parts[0..count): what searches with one metric wrote, best first; part p holds
+ * queries x widths[p], and its scores are needed. An id that several parts found comes once, with its best score; ids of
+ * -1 are passed over. merged: queries x k, yours; its reason needs the parts' reasons (EXACT or FEWER where every part
+ * says so, else EFFORT). INVALID_ARGUMENT (a part that is not best first is named), OUT_OF_MEMORY. Time
+ * O(queries k count). Class A. Since 1.0. */
+SONDE_API sonde_status sonde_topk_merge(uint32_t metric, const sonde_hits *parts, const uint32_t *widths, size_t count,
+                                        int64_t queries, uint32_t k, sonde_runtime *runtime, sonde_hits *merged);
+
 /* ---- Recall instead of knobs ------------------------------------------------------------------------- */
 
 typedef struct sonde_tune_options {

@@ -56,6 +56,13 @@ SONDE_API sonde_status sonde_quantizer_save(const sonde_quantizer *quantizer, co
 SONDE_API sonde_status sonde_quantizer_open(const char *path, const sonde_open_options *options,
                                             sonde_runtime *runtime, sonde_quantizer **quantizer);
 
+/* The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0. */
+SONDE_API sonde_status sonde_quantizer_save_buffer(const sonde_quantizer *quantizer, void *buffer, size_t capacity,
+                                                   size_t *length);
+SONDE_API sonde_status sonde_quantizer_open_buffer(const void *buffer, size_t length,
+                                                   const sonde_open_options *options, sonde_runtime *runtime,
+                                                   sonde_quantizer **quantizer);
+
 /* Class C. Since 1.0. */
 SONDE_API void sonde_quantizer_free(sonde_quantizer *quantizer);
 

@@ -48,6 +48,13 @@ SONDE_API sonde_status sonde_transform_save(const sonde_transform *transform, co
 SONDE_API sonde_status sonde_transform_open(const char *path, const sonde_open_options *options,
                                             sonde_runtime *runtime, sonde_transform **transform);
 
+/* The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0. */
+SONDE_API sonde_status sonde_transform_save_buffer(const sonde_transform *transform, void *buffer, size_t capacity,
+                                                   size_t *length);
+SONDE_API sonde_status sonde_transform_open_buffer(const void *buffer, size_t length,
+                                                   const sonde_open_options *options, sonde_runtime *runtime,
+                                                   sonde_transform **transform);
+
 /* Class C. Since 1.0. */
 SONDE_API void sonde_transform_free(sonde_transform *transform);
 

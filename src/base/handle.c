@@ -50,20 +50,66 @@ sonde_status sonde__handle_save(const sonde__handle_class *class, const void *ha
     return status;
 }
 
-sonde_status sonde__handle_open(const sonde__handle_class *class, const char *path,
-                                const sonde_open_options *options, sonde_runtime *runtime, void **handle)
+sonde_status sonde__handle_finish_buffer(sonde_runtime *runtime, sonde__writer *writer, void *buffer, size_t capacity,
+                                         size_t *length)
 {
-    if (!path) return sonde__fail(SONDE_INVALID_ARGUMENT, "open: the path is NULL");
+    uint8_t *bytes;
+    uint64_t count;
+    sonde_status status = SONDE_OK;
+    SONDE_TRY(sonde__writer_finish_memory(writer, &bytes, &count));
+    if (capacity >= count) memcpy(buffer, bytes, count);
+    else if (capacity > 0)
+        status = sonde__fail(SONDE_LIMIT, "save_buffer: capacity=%llu is too small for %llu bytes",
+                             (unsigned long long)capacity, (unsigned long long)count);
+    sonde__free(runtime, bytes);
+    if (status == SONDE_OK) *length = (size_t)count;
+    return status;
+}
+
+sonde_status sonde__handle_save_buffer(const sonde__handle_class *class, const void *handle,
+                                       const sonde__handle_parts *parts, void *buffer, size_t capacity,
+                                       size_t *length)
+{
+    if (!length || (capacity > 0 && !buffer))
+        return sonde__fail(SONDE_INVALID_ARGUMENT, "save_buffer: %s is NULL", length ? "buffer" : "length");
+    sonde__writer *writer = NULL;
+    SONDE_TRY(sonde__writer_create(parts->runtime, NULL, class->noun->name, sonde__params_text(parts->params),
+                                   &writer));
+    sonde_status status = class->put(handle, writer);
+    if (status == SONDE_OK)
+        return sonde__handle_finish_buffer(parts->runtime, writer, buffer, capacity, length);
+    sonde__writer_abort(writer);
+    return status;
+}
+
+/* From the file `path`, or from memory if there is a buffer; then path is its name in messages. */
+static sonde_status open_from(const sonde__handle_class *class, const char *path, const void *buffer, size_t length,
+                              const sonde_open_options *options, sonde_runtime *runtime, void **handle)
+{
     /* One share for the reader; the handle that is made takes its own, and both are of one runtime. */
     sonde_runtime *held = NULL;
     SONDE_TRY(sonde__runtime_hold(runtime, &held));
     sonde__reader *reader = NULL;
-    sonde_status status = sonde__reader_open(held, path, NULL, 0, options, class->noun->name, &reader);
+    sonde_status status = sonde__reader_open(held, path, buffer, length, options, class->noun->name, &reader);
     if (status == SONDE_OK) status = class->take(held, reader, handle);
     if (status != SONDE_OK && reader) status = sonde__fail_within(status, "%s", path);
     sonde__reader_close(reader);
     sonde__runtime_drop(held);
     return status;
+}
+
+sonde_status sonde__handle_open(const sonde__handle_class *class, const char *path,
+                                const sonde_open_options *options, sonde_runtime *runtime, void **handle)
+{
+    if (!path) return sonde__fail(SONDE_INVALID_ARGUMENT, "open: the path is NULL");
+    return open_from(class, path, NULL, 0, options, runtime, handle);
+}
+
+sonde_status sonde__handle_open_buffer(const sonde__handle_class *class, const void *buffer, size_t length,
+                                       const sonde_open_options *options, sonde_runtime *runtime, void **handle)
+{
+    if (!buffer) return sonde__fail(SONDE_INVALID_ARGUMENT, "open_buffer: the buffer is NULL");
+    return open_from(class, "buffer", buffer, length, options, runtime, handle);
 }
 
 sonde_status sonde__handle_write(const sonde__handle_class *class, const void *handle,

@@ -34,6 +34,15 @@ sonde_status sonde__handle_save(const sonde__handle_class *class, const void *ha
                                 const sonde__handle_parts *parts, const char *path);
 sonde_status sonde__handle_open(const sonde__handle_class *class, const char *path,
                                 const sonde_open_options *options, sonde_runtime *runtime, void **handle);
+/* The same bytes in memory: with capacity 0 it measures; LIMIT if capacity is too small. */
+sonde_status sonde__handle_save_buffer(const sonde__handle_class *class, const void *handle,
+                                       const sonde__handle_parts *parts, void *buffer, size_t capacity,
+                                       size_t *length);
+sonde_status sonde__handle_open_buffer(const sonde__handle_class *class, const void *buffer, size_t length,
+                                       const sonde_open_options *options, sonde_runtime *runtime, void **handle);
+/* Ends a writer to memory and hands its bytes out as the two lines above say. */
+sonde_status sonde__handle_finish_buffer(sonde_runtime *runtime, sonde__writer *writer, void *buffer, size_t capacity,
+                                         size_t *length);
 /* A child inside another handle's file. */
 sonde_status sonde__handle_write(const sonde__handle_class *class, const void *handle,
                                  const sonde__params *params, sonde__writer *writer, const char *child);

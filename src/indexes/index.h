@@ -25,6 +25,7 @@
 
 /* ---- store.c: rows, lists, snapshots ----------------------------------------------------------------- */
 
+#define SONDE__MAX_K 65536 /* hits a query */
 #define SONDE__COLUMNS 4
 #define SONDE__MAX_LISTS ((int64_t)1 << 27)
 #define SONDE__SEGMENT_ROWS 65536 /* most rows of a segment; a location has 16 bits for the row */

@@ -132,16 +132,7 @@ sonde_status sonde_index_save_buffer(const sonde_index *index, void *buffer, siz
         sonde__writer_abort(writer);
         return status;
     }
-    uint8_t *bytes;
-    uint64_t count;
-    SONDE_TRY(sonde__writer_finish_memory(writer, &bytes, &count));
-    if (capacity >= count) memcpy(buffer, bytes, count);
-    else if (capacity > 0)
-        status = sonde__fail(SONDE_LIMIT, "save_buffer: capacity=%llu is too small for %llu bytes",
-                             (unsigned long long)capacity, (unsigned long long)count);
-    sonde__free(index->runtime, bytes);
-    if (status == SONDE_OK) *length = (size_t)count;
-    return status;
+    return sonde__handle_finish_buffer(index->runtime, writer, buffer, capacity, length);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------- */

@@ -11,7 +11,6 @@
 #include "indexes/direct.h"
 
 #define DEFAULT_K 10
-#define MAX_K 65536
 #define DEFAULT_RECALL 0.95f
 #define RANGE_K 100 /* range searches with a recall below 1 take the effort that is right for this k */
 
@@ -32,8 +31,8 @@ static sonde_status check_options(call *c, const sonde_search_options *options)
 {
     sonde_search_options *o = &c->options;
     SONDE_TRY(sonde__options_read(options, sizeof *o, c->verb, o));
-    if (o->k > MAX_K && !c->range)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: k is %u, at most %d are given", c->verb, o->k, MAX_K);
+    if (o->k > SONDE__MAX_K && !c->range)
+        return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: k is %u, at most %d are given", c->verb, o->k, SONDE__MAX_K);
     if (o->recall != 0 && !(o->recall > 0 && o->recall <= 1))
         return sonde__fail(SONDE_INVALID_ARGUMENT,
                            "%s: recall is %g, expected above 0 and at most 1 (0 = default)", c->verb,

@@ -465,6 +465,24 @@ sonde_status sonde_quantizer_open(const char *path, const sonde_open_options *op
     return SONDE_OK;
 }
 
+sonde_status sonde_quantizer_save_buffer(const sonde_quantizer *quantizer, void *buffer, size_t capacity,
+                                         size_t *length)
+{
+    if (!quantizer) return sonde__fail(SONDE_INVALID_ARGUMENT, "save_buffer: the quantizer is NULL");
+    sonde__handle_parts parts = quantizer_parts(quantizer);
+    return sonde__handle_save_buffer(&quantizer_class, quantizer, &parts, buffer, capacity, length);
+}
+
+sonde_status sonde_quantizer_open_buffer(const void *buffer, size_t length, const sonde_open_options *options,
+                                         sonde_runtime *runtime, sonde_quantizer **quantizer)
+{
+    void *handle = NULL;
+    if (!quantizer) return sonde__fail(SONDE_INVALID_ARGUMENT, "open_buffer: the place for the quantizer is NULL");
+    SONDE_TRY(sonde__handle_open_buffer(&quantizer_class, buffer, length, options, runtime, &handle));
+    *quantizer = handle;
+    return SONDE_OK;
+}
+
 sonde_status sonde__quantizer_write(const sonde_quantizer *quantizer, sonde__writer *writer,
                                     const char *child)
 {

@@ -246,6 +246,24 @@ sonde_status sonde_transform_open(const char *path, const sonde_open_options *op
     return SONDE_OK;
 }
 
+sonde_status sonde_transform_save_buffer(const sonde_transform *transform, void *buffer, size_t capacity,
+                                         size_t *length)
+{
+    if (!transform) return sonde__fail(SONDE_INVALID_ARGUMENT, "save_buffer: the transform is NULL");
+    sonde__handle_parts parts = transform_parts(transform);
+    return sonde__handle_save_buffer(&transform_class, transform, &parts, buffer, capacity, length);
+}
+
+sonde_status sonde_transform_open_buffer(const void *buffer, size_t length, const sonde_open_options *options,
+                                         sonde_runtime *runtime, sonde_transform **transform)
+{
+    void *handle = NULL;
+    if (!transform) return sonde__fail(SONDE_INVALID_ARGUMENT, "open_buffer: the place for the transform is NULL");
+    SONDE_TRY(sonde__handle_open_buffer(&transform_class, buffer, length, options, runtime, &handle));
+    *transform = handle;
+    return SONDE_OK;
+}
+
 sonde_status sonde__transform_write(const sonde_transform *transform, sonde__writer *writer,
                                     const char *child)
 {

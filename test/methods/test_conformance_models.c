@@ -23,6 +23,8 @@ typedef struct verbs {
     sonde_status (*back)(const void *model, const sonde_array *in, sonde_array *out);
     sonde_status (*save)(const void *model, const char *path);
     sonde_status (*open)(const char *path, const sonde_open_options *options, sonde_runtime *runtime, void **model);
+    sonde_status (*save_buffer)(const void *model, void *buffer, size_t capacity, size_t *length);
+    sonde_status (*open_buffer)(const void *buffer, size_t length, void **model);
     int64_t (*cols)(const void *model); /* that come out of forward */
     bool (*trained)(const void *model);
     const char *(*spec)(const void *model);
@@ -49,14 +51,23 @@ typedef struct verbs {
     {                                                                                                                \
         return sonde_##noun##_open(p, o, r, (sonde_##noun **)m);                                                     \
     }                                                                                                                \
+    static sonde_status noun##_save_buffer_(const void *m, void *b, size_t c, size_t *l)                             \
+    {                                                                                                                \
+        return sonde_##noun##_save_buffer(m, b, c, l);                                                               \
+    }                                                                                                                \
+    static sonde_status noun##_open_buffer_(const void *b, size_t l, void **m)                                       \
+    {                                                                                                                \
+        return sonde_##noun##_open_buffer(b, l, NULL, NULL, (sonde_##noun **)m);                                     \
+    }                                                                                                                \
     static int64_t noun##_cols_(const void *m) { return cols(m); }                                                   \
     static bool noun##_trained_(const void *m) { return sonde_##noun##_trained(m); }                                 \
     static const char *noun##_spec_(const void *m) { return sonde_##noun##_spec(m); }                                \
     static void noun##_free_(void *m) { sonde_##noun##_free(m); }
 #define VERBS(noun, dtype)                                                                                           \
     {                                                                                                                \
-#noun, noun##_create_, noun##_train_, noun##_forward_, noun##_back_, noun##_save_, noun##_open_,             \
-            noun##_cols_, noun##_trained_, noun##_spec_, noun##_free_, dtype                                         \
+        #noun, noun##_create_, noun##_train_, noun##_forward_, noun##_back_, noun##_save_, noun##_open_,             \
+            noun##_save_buffer_, noun##_open_buffer_, noun##_cols_, noun##_trained_, noun##_spec_, noun##_free_,     \
+            dtype                                                                                                    \
     }
 
 WRAP(quantizer, sonde_quantizer_encode, sonde_quantizer_decode, sonde_quantizer_code_bytes)
@@ -248,6 +259,31 @@ static void round_trip(const subject *s, void *model, const sonde_array *rows)
     unlink(again);
 }
 
+/* Memory holds the bytes of the file, and opens as the file does. */
+static void buffer_trip(const subject *s, void *model)
+{
+    char path[40];
+    size_t length, written, in_file;
+    void *opened;
+    temporary(path);
+    OK(s->v->save(model, path));
+    OK(s->v->save_buffer(model, NULL, 0, &length));
+    uint8_t *bytes = test_alloc(length, 1), *file = file_of(path, &in_file);
+    OK(s->v->save_buffer(model, bytes, length, &written));
+    assert_int_equal(length, in_file);
+    assert_int_equal(written, in_file);
+    assert_memory_equal(bytes, file, in_file);
+    OK(s->v->open_buffer(bytes, length, &opened));
+    memset(file, 0, in_file);
+    OK(s->v->save_buffer(opened, file, in_file, &written));
+    assert_memory_equal(bytes, file, in_file);
+    s->v->free(opened);
+    FAILS(s->v->open_buffer(bytes, length - 1, &opened), SONDE_CORRUPT, "buffer");
+    free(bytes);
+    free(file);
+    unlink(path);
+}
+
 static void round_trips(void **unused)
 {
     (void)unused;
@@ -258,8 +294,10 @@ static void round_trips(void **unused)
         assert_true(make(s, DIM, NULL, &model));
         assert_int_equal(s->v->trained(model), s->least == 0);
         round_trip(s, model, &rows);
+        buffer_trip(s, model);
         train(s, model, &rows);
         round_trip(s, model, &rows);
+        buffer_trip(s, model);
         s->v->free(model);
         free(rows.data);
     }

@@ -730,6 +730,38 @@ static void refuses_to_estimate(void **unused)
     OK(sonde_index_estimate("ivf", DIM, 0, NULL, NULL));
 }
 
+/* ---- merging --------------------------------------------------------------------------------------------------- */
+
+static void refuses_to_merge_hits(void **unused)
+{
+    (void)unused;
+    int64_t ids[4] = {1, 2, 3, 4}, out[2] = {70, 71};
+    float up[4] = {1, 2, 3, 4}, broken[4] = {1, NAN, 3, 4}, down[4] = {4, 3, 2, 1};
+    uint8_t reason[2] = {0};
+    uint32_t widths[2] = {2, 2}, none[2] = {2, 0};
+    sonde_hits part[2] = {{sizeof part[0], 0, ids, up, NULL, NULL}, {sizeof part[0], 0, ids, down, NULL, NULL}};
+    sonde_hits merged = {sizeof merged, 0, out, NULL, NULL, NULL};
+    FAILS(sonde_topk_merge(9, part, widths, 1, 1, 2, NULL, &merged), BAD, "metric 9");
+    FAILS(sonde_topk_merge(1, NULL, widths, 1, 1, 2, NULL, &merged), BAD, "parts is NULL");
+    FAILS(sonde_topk_merge(1, part, NULL, 1, 1, 2, NULL, &merged), BAD, "widths is NULL");
+    FAILS(sonde_topk_merge(1, part, widths, 0, 1, 2, NULL, &merged), BAD, "no parts");
+    FAILS(sonde_topk_merge(1, part, none, 2, 1, 2, NULL, &merged), BAD, "widths[1] is 0");
+    FAILS(sonde_topk_merge(1, part, widths, 1, -1, 2, NULL, &merged), BAD, "queries=-1");
+    FAILS(sonde_topk_merge(1, part, widths, 1, 1, 0, NULL, &merged), BAD, "k=0");
+    FAILS(sonde_topk_merge(1, part, widths, 1, 1, 2, NULL, NULL), BAD, "merged->ids is NULL");
+    FAILS(sonde_topk_merge(1, part, widths, 2, 1, 2, NULL, &merged), BAD, "part 1, query 0: score 1");
+    FAILS(sonde_topk_merge(2, part, widths, 1, 1, 2, NULL, &merged), BAD, "best first");
+    part[1].scores = broken;
+    FAILS(sonde_topk_merge(1, part, widths, 2, 1, 2, NULL, &merged), BAD, "NaN");
+    part[1].scores = NULL;
+    FAILS(sonde_topk_merge(1, part, widths, 2, 1, 2, NULL, &merged), BAD, "part 1 has no scores");
+    part[1].size = 3;
+    FAILS(sonde_topk_merge(1, part, widths, 2, 1, 2, NULL, &merged), BAD, "part");
+    merged.reason = reason;
+    FAILS(sonde_topk_merge(1, part, widths, 1, 1, 2, NULL, &merged), BAD, "part 0 has no reason");
+    assert_int_equal(out[0] + out[1], 141);
+}
+
 /* ---- files ----------------------------------------------------------------------------------------------------- */
 
 static void refuses_to_save(void **unused)
@@ -752,6 +784,14 @@ static void refuses_to_save(void **unused)
     FAILS(sonde_transform_save(NULL, w.model_path), BAD, "NULL");
     FAILS(sonde_transform_save(w.rotation, NULL), BAD, "path is NULL");
     FAILS(sonde_transform_save(w.rotation, "/nowhere/t.sonde"), SONDE_NOT_FOUND, "/nowhere/t.sonde");
+    FAILS(sonde_quantizer_save_buffer(NULL, small, 10, &length), BAD, "quantizer is NULL");
+    FAILS(sonde_quantizer_save_buffer(w.sq, NULL, 10, &length), BAD, "buffer is NULL");
+    FAILS(sonde_quantizer_save_buffer(w.sq, small, 10, NULL), BAD, "length is NULL");
+    FAILS(sonde_quantizer_save_buffer(w.sq, small, 10, &length), SONDE_LIMIT, "capacity=10 is too small");
+    FAILS(sonde_transform_save_buffer(NULL, small, 10, &length), BAD, "transform is NULL");
+    FAILS(sonde_transform_save_buffer(w.rotation, NULL, 10, &length), BAD, "buffer is NULL");
+    FAILS(sonde_transform_save_buffer(w.rotation, small, 10, NULL), BAD, "length is NULL");
+    FAILS(sonde_transform_save_buffer(w.rotation, small, 10, &length), SONDE_LIMIT, "capacity=10 is too small");
     assert_string_equal(small, "kept");
     assert_int_equal(length, 77);
 }
@@ -763,6 +803,12 @@ static void refuses_to_open(void **unused)
     sonde_quantizer *quantizer = NULL;
     sonde_transform *transform = NULL;
     sonde_open_options o = SONDE_OPEN_OPTIONS_INIT;
+    FAILS(sonde_quantizer_open_buffer(NULL, 9, NULL, NULL, &quantizer), BAD, "buffer is NULL");
+    FAILS(sonde_quantizer_open_buffer("x", 1, NULL, NULL, NULL), BAD, "quantizer");
+    FAILS(sonde_quantizer_open_buffer("no container", 12, NULL, NULL, &quantizer), SONDE_CORRUPT, "buffer");
+    FAILS(sonde_transform_open_buffer(NULL, 9, NULL, NULL, &transform), BAD, "buffer is NULL");
+    FAILS(sonde_transform_open_buffer("x", 1, NULL, NULL, NULL), BAD, "transform");
+    FAILS(sonde_transform_open_buffer("no container", 12, NULL, NULL, &transform), SONDE_CORRUPT, "buffer");
     FAILS(sonde_index_open(NULL, NULL, NULL, &index), BAD, "path is NULL");
     FAILS(sonde_index_open(w.index_path, NULL, NULL, NULL), BAD, "index is NULL");
     FAILS(sonde_index_open("/nowhere/x.sonde", NULL, NULL, &index), SONDE_NOT_FOUND,
@@ -921,6 +967,7 @@ static const struct CMUnitTest tests[] = {
     CASE(refuses_to_tune),
     CASE(refuses_to_look_inside),
     CASE(refuses_to_estimate),
+    CASE(refuses_to_merge_hits),
     CASE(refuses_to_save),
     CASE(refuses_to_open),
     CASE(refuses_to_make_and_train_quantizers),
