@@ -24,8 +24,9 @@ PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
-# Debian's own Python is the one that tools/setup can give numpy and pytest to.
+# For the tools, which need nothing but its standard library; tests and generators run in lib/venv, which tools/setup makes.
 PYTHON  ?= $(or $(wildcard /usr/bin/python3),python3)
+VENV    := lib/venv/bin/python
 
 comma := ,
 empty :=
@@ -199,7 +200,7 @@ test: ## Installs what it needs, then runs every test (ONLY="names" selects)
 	@tools/setup build test
 	+@$(AGAIN) all test-here
 test-here: tests
-	@$(PYTHON) test/run --build $(BUILD) $(RUN) $(ONLY)
+	@$(VENV) test/run --build $(BUILD) $(RUN) $(ONLY)
 tests: $(BUILD)/libsonde.so.$(VERSION) $(CLI) $(TESTS) $(FUZZERS) $(EXAMPLES) ## Builds the tests without running them
 
 # The flags that only one program needs stand near the top of its source: /* link: FLAGS */
@@ -261,15 +262,19 @@ cover: ## Line coverage by room
 	+@$(AGAIN) test-here OPENMP=none CC=gcc MODE=cover RUN="--kinds $(C_KINDS) --scale 5"
 	@$(PYTHON) tools/cover lib/build/gcc-$(BLAS)-none-cover
 
-.PHONY: lint metrics symbols reference
+.PHONY: lint metrics symbols generate check-generated
 lint: ## The rules of the house: order of rooms, sizes, names, symbols
 	@$(PYTHON) tools/lint
 metrics: ## The size table of this tree
 	@$(PYTHON) tools/metrics
 symbols: ## Writes src/sonde.map and test/abi/symbols.txt from the public headers
 	@$(PYTHON) tools/symbols --write
-reference: cli ## Writes docs/reference.md from the public headers and the method tables
-	@$(PYTHON) tools/reference --write
+generate: cli ## Writes bindings/api.json, the low layers of all bindings and docs/reference.md from headers and tables
+	@tools/setup python
+	@SONDE_CLI=$(CLI) $(VENV) bindings/generate --write
+check-generated: cli ## Fails where one of those is stale
+	@tools/setup python
+	@SONDE_CLI=$(CLI) $(VENV) bindings/generate --check
 
 # ---- Installation ----------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@
 extern "C" {
 #endif
 
+/* Rows of `dim` columns under 64-bit ids, and what it takes to find the nearest of them. */
 typedef struct sonde_index sonde_index;
 
 /* ---- Making and filling ------------------------------------------------------------------------------ */
@@ -212,6 +213,7 @@ typedef struct sonde_index_stats {
 
 #define SONDE_INDEX_STATS_INIT {sizeof(sonde_index_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
+/* What the index holds now, as one search would see it. Class A. Since 1.0. */
 SONDE_API sonde_status sonde_index_stats_get(const sonde_index *index, sonde_index_stats *stats);
 
 /* Bytes of memory that an index of this spec would hold with `rows` rows, and the most it needs while it is built from

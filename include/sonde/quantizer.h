@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+/* A learned or fixed map from vectors of `dim` columns to codes of a fixed number of bytes. */
 typedef struct sonde_quantizer sonde_quantizer;
 
 /* Makes a quantizer for vectors of `dim` columns (1..65536) from a spec ("sonde list quantizer" names the methods).

@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+/* A learned or fixed map from vectors of `dim` columns to vectors of `dim_out` columns. */
 typedef struct sonde_transform sonde_transform;
 
 /* Makes a transform for vectors of `dim` columns (1..65536) from a spec ("sonde list transform" names the methods).
