@@ -20,6 +20,7 @@ endif
 OPENMP  ?= libomp
 BLAS    ?= openblas
 MODE    ?= release
+LAYOUT  ?= files
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
@@ -35,6 +36,7 @@ options = $(if $(filter $($(1)),$(2)),,$(error $(1)=$($(1)) is unknown; it can b
 $(call options,OPENMP,libomp libgomp none)
 $(call options,BLAS,openblas blis none)
 $(call options,MODE,release debug asan ubsan tsan fuzz cover)
+$(call options,LAYOUT,files amalgamation)
 
 COMPILER := $(notdir $(lastword $(CC)))
 CLANG    := $(findstring clang,$(COMPILER))
@@ -43,13 +45,14 @@ MACHINE  := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null || un
 CPUS     := $(shell nproc 2>/dev/null || echo 1)
 VERSION  := $(subst $(space),.,$(shell awk '/define SONDE_VERSION_(MA|MI|PA)/ {print $$3}' include/sonde/base.h))
 SONAME   := libsonde.so.$(firstword $(subst ., ,$(VERSION)))
-BUILD    := lib/build/$(COMPILER)-$(BLAS)-$(OPENMP)-$(MODE)
+AMALGAMATED := $(filter amalgamation,$(LAYOUT))
+BUILD    := lib/build/$(if $(AMALGAMATED),amalgamation/)$(COMPILER)-$(BLAS)-$(OPENMP)-$(MODE)
 # A second make, for goals that first install what is missing or that need another configuration; it takes every
 # processor unless -j was given.
 AGAIN     = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(CPUS))
 Q        := $(if $(V),,@)
 
-export CC CXX OPENMP BLAS MODE PYTHON
+export CC CXX OPENMP BLAS MODE LAYOUT PYTHON
 
 # ---- What BLAS and OpenMP mean on this machine -----------------------------------------------------------------------
 
@@ -119,7 +122,7 @@ SEED_SOURCES    := $(wildcard test/fuzz/seed_*.c)
 EXAMPLE_SOURCES := $(wildcard examples/*.c)
 BENCH_SOURCES   := $(wildcard test/bench/*.c)
 
-LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/%.o)
+LIBRARY_OBJECTS := $(if $(AMALGAMATED),$(BUILD)/amalgamation.o,$(LIBRARY_SOURCES:%.c=$(BUILD)/%.o))
 CLI_OBJECTS     := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
 TESTS           := $(TEST_SOURCES:%.c=$(BUILD)/%)
 FUZZERS         := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
@@ -157,6 +160,18 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@$(if $(V),,echo "  CC    $<")
 	$(Q)$(COMPILE) $(UNIT_FLAGS) -MMD -MP -c $< -o $@
 
+.PHONY: amalgamation
+amalgamation: lib/amalgamation/sonde.c ## The whole library in two files: lib/amalgamation/sonde.c and sonde.h
+lib/amalgamation/sonde.c: tools/amalgamate tools/ccode.py Makefile $(shell find src include -name '*.[ch]')
+	@$(if $(V),,echo "  JOIN  $@")
+	$(Q)tools/amalgamate $(@D)
+	$(Q)cp cmake/CMakeLists.amalgamation.txt $(@D)/CMakeLists.txt
+	$(Q)cp bindings/cpp/sonde.hpp $(@D)/
+# Compiled as its users do: no folder of headers, no flags for visibility or fused products.
+$(BUILD)/amalgamation.o: lib/amalgamation/sonde.c $(BUILD)/flags
+	@$(if $(V),,echo "  CC    $<")
+	$(Q)$(filter-out -I% -fvisibility=%,$(COMPILE)) -c $< -o $@
+
 # Every internal name, for tests and for the steps below.
 $(BUILD)/internal.a: $(LIBRARY_OBJECTS) $(BUILD)/sources
 	$(Q)rm -f $@ && ar rcs $@ $(LIBRARY_OBJECTS)
@@ -193,7 +208,8 @@ demo: ## Installs what it needs, then finds answers in real data, in words
 
 # ---- Tests -----------------------------------------------------------------------------------------------------------
 
-.PHONY: setup test tests test-here check-asan check-ubsan check-tsan check-valgrind check-fault check-abi
+.PHONY: setup test tests test-here check-asan check-ubsan check-tsan check-valgrind check-fault check-abi \
+        check-amalgamation
 setup: ## Installs everything that building and testing need (Debian, as root or with sudo)
 	@tools/setup build test
 test: ## Installs what it needs, then runs every test (ONLY="names" selects)
@@ -232,6 +248,9 @@ check-valgrind: ## The unit tests under valgrind's memcheck
 check-fault: ## The fault injection tests alone
 	@tools/setup build test
 	+@$(AGAIN) test-here RUN="--kinds fault"
+check-amalgamation: ## The tests on sonde.c in place of the sources, without BLAS and OpenMP
+	@tools/setup build test
+	+@$(AGAIN) test-here LAYOUT=amalgamation BLAS=none OPENMP=none RUN="--kinds abi,$(C_KINDS) --scale 5"
 check-abi: ## Symbols, headers and installation alone
 	@tools/setup build test
 	+@$(AGAIN) test-here RUN="--kinds abi"
@@ -262,13 +281,15 @@ cover: ## Line coverage by room
 	+@$(AGAIN) test-here OPENMP=none CC=gcc MODE=cover RUN="--kinds $(C_KINDS) --scale 5"
 	@$(PYTHON) tools/cover lib/build/gcc-$(BLAS)-none-cover
 
-.PHONY: lint metrics symbols generate check-generated
+.PHONY: lint metrics symbols abi-baseline generate check-generated
 lint: ## The rules of the house: order of rooms, sizes, names, symbols
 	@$(PYTHON) tools/lint
 metrics: ## The size table of this tree
 	@$(PYTHON) tools/metrics
 symbols: ## Writes src/sonde.map and test/abi/symbols.txt from the public headers
 	@$(PYTHON) tools/symbols --write
+abi-baseline: symbols ## Writes test/abi/baseline.abi, the interface that later versions keep (needs abidw)
+	@$(PYTHON) test/abi/interface.py --write
 generate: cli ## Writes bindings/api.json, the low layers of all bindings and docs/reference.md from headers and tables
 	@tools/setup python
 	@SONDE_CLI=$(CLI) $(VENV) bindings/generate --write
@@ -281,26 +302,42 @@ check-generated: cli ## Fails where one of those is stale
 .PHONY: install uninstall clean help FORCE
 ROOT := $(DESTDIR)$(PREFIX)
 LIBROOT := $(DESTDIR)$(LIBDIR)
-install: all ## Headers, libraries, sonde.pc and the program under DESTDIR/PREFIX
-	install -d $(ROOT)/include/sonde $(LIBROOT)/pkgconfig $(ROOT)/bin
-	install -m 644 include/sonde.h $(ROOT)/include/
+HPP := $(wildcard bindings/cpp/sonde.hpp)
+
+# The installed tree may be moved, so its files find each other by relative paths. /usr stays where it is, and
+# pkg-config leaves folders of the system out of the flags only when it reads their plain names.
+relative   = $(shell realpath -sm --relative-to=$(2) $(1))
+PC_PREFIX  = $(if $(filter /usr,$(PREFIX)),$(PREFIX),$${pcfiledir}/$(call relative,$(PREFIX),$(LIBDIR)/pkgconfig))
+CMAKE_UP   = $(call relative,$(PREFIX),$(LIBDIR)/cmake/sonde)
+LIB        = $(call relative,$(LIBDIR),$(PREFIX))
+MAJOR      = $(firstword $(subst ., ,$(VERSION)))
+POINTER    = $(shell echo __SIZEOF_POINTER__ | $(CC) -E -P -)
+CMAKE_LIBS = $(subst $(space),;,$(strip $(LIBS)))
+PLACES    := VERSION MAJOR SONAME POINTER LIB LIBS PC_PREFIX CMAKE_UP CMAKE_LIBS
+FILL       = sed $(foreach place,$(PLACES),-e 's|@$(place)@|$(strip $($(place)))|g')
+install: all ## Headers, libraries, files for pkg-config and CMake, and the program under DESTDIR/PREFIX
+	install -d $(ROOT)/include/sonde $(LIBROOT)/pkgconfig $(LIBROOT)/cmake/sonde $(ROOT)/bin
+	install -m 644 include/sonde.h $(HPP) $(ROOT)/include/
 	install -m 644 include/sonde/*.h $(ROOT)/include/sonde/
 	install -m 644 $(BUILD)/libsonde.a $(LIBROOT)/
 	install -m 755 $(BUILD)/libsonde.so.$(VERSION) $(LIBROOT)/
 	ln -sf libsonde.so.$(VERSION) $(LIBROOT)/$(SONAME)
 	ln -sf $(SONAME) $(LIBROOT)/libsonde.so
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
-	    -e 's|@LIBS@|$(strip $(LIBS))|' pkgconfig/sonde.pc.in >$(LIBROOT)/pkgconfig/sonde.pc
+	for name in sonde.pc sonde-static.pc; do $(FILL) pkgconfig/$$name.in >$(LIBROOT)/pkgconfig/$$name || exit 1; done
+	for name in sonde-config.cmake sonde-config-version.cmake; do \
+	    $(FILL) cmake/$$name.in >$(LIBROOT)/cmake/sonde/$$name || exit 1; done
 	$(if $(CLI),install -m 755 $(CLI) $(ROOT)/bin/)
 uninstall: ## Removes what install put there
-	rm -rf $(ROOT)/include/sonde.h $(ROOT)/include/sonde $(LIBROOT)/libsonde.a $(LIBROOT)/libsonde.so \
-	    $(LIBROOT)/$(SONAME) $(LIBROOT)/libsonde.so.$(VERSION) $(LIBROOT)/pkgconfig/sonde.pc $(ROOT)/bin/sonde
+	rm -rf $(addprefix $(ROOT)/,include/sonde.h include/sonde.hpp include/sonde bin/sonde) \
+	    $(addprefix $(LIBROOT)/,libsonde.a libsonde.so $(SONAME) libsonde.so.$(VERSION) \
+	        pkgconfig/sonde.pc pkgconfig/sonde-static.pc cmake/sonde)
 clean: ## Removes everything that was built
 	rm -rf lib/* demo.html
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "Options: CC=gcc|clang  OPENMP=libomp|libgomp|none  BLAS=openblas|blis|none  V=1 (show commands)  WERROR=1"
+	@echo "         LAYOUT=files|amalgamation (sonde.c in place of the sources)"
 	@echo "         MODE=release|debug|asan|ubsan|tsan|cover  PREFIX=$(PREFIX)  DESTDIR=  FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "         CFLAGS, CPPFLAGS and LDFLAGS are added at the end of ours."
 

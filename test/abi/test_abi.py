@@ -1,4 +1,4 @@
-"""test_abi: what leaves the library: names, imports, headers, the installed tree.
+"""test_abi: what leaves the library: names, imports, headers, and the interface that later versions keep.
 
 SPDX-License-Identifier: MIT
 """
@@ -10,6 +10,8 @@ import shutil
 import subprocess
 
 import pytest
+
+import interface
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ["SONDE_BUILD"])
@@ -85,31 +87,37 @@ def test_each_header_stands_alone(header, tmp_path):
         tmp_path / "one.c")
 
 
-@pytest.mark.skipif(shutil.which("abidiff") is None or not (ROOT / "test/abi/baseline.abi").exists(),
-                    reason="abidiff or the baseline is not there")
-def test_interface_is_compatible_with_the_baseline():
-    run("abidiff", "--no-added-syms", ROOT / "test/abi/baseline.abi", SHARED)
+needs_abidiff = pytest.mark.skipif(shutil.which("abidiff") is None, reason="abigail-tools is not installed")
+BREAKS = [
+    ("test/abi/symbols.txt", "sonde_index_dim\n", ""),
+    ("include/sonde/base.h", "SONDE_METRIC_COSINE = 3", "SONDE_METRIC_COSINE = 5"),
+    ("include/sonde/base.h", ", SONDE_LOG_WARNING = 2", ""),
+    ("include/sonde/index.h", "uint32_t effort;", "int32_t effort;"),
+    ("include/sonde/index.h", "uint32_t effort;", "uint32_t efforts;"),
+    ("include/sonde/index.h", "int64_t *removed)", "int32_t *removed)"),
+]
 
 
-PROGRAM = """#include <sonde.h>
-#include <stdio.h>
-int main(void) { puts(sonde_version()); return 0; }
-"""
+def compare(root, folder):
+    """abidiff of the baseline with the interface below `root`. New functions are welcome, every other change is not."""
+    interface.describe(folder / "new.abi", root)
+    return subprocess.run(["abidiff", "--harmless", "--no-added-syms", interface.BASELINE, folder / "new.abi"],
+                          capture_output=True, text=True)
 
 
-@pytest.mark.skipif(SANITIZED, reason="nobody installs such a build")
-@pytest.mark.parametrize("static", [False, True])
-def test_installed_tree_serves_a_program(static, tmp_path):
-    """make install, then a program that knows only pkg-config, then make uninstall leaves no file."""
-    tree, program = tmp_path / "tree", tmp_path / "program"
-    make = ["make", "-s", "-C", ROOT, f"PREFIX={tree}", "DESTDIR="]
-    run(*make, "install")
-    (tmp_path / "program.c").write_text(PROGRAM)
-    finder = dict(os.environ, PKG_CONFIG_PATH=str(tree / "lib/pkgconfig"))
-    flags = run("pkg-config", "--cflags", "--libs", *(["--static"] if static else []), "sonde", env=finder).split()
-    if static:
-        flags = [str(tree / "lib/libsonde.a") if flag == "-lsonde" else flag for flag in flags]
-    run(*CC.split(), tmp_path / "program.c", *flags, "-o", program)
-    assert run(program, env=dict(os.environ, LD_LIBRARY_PATH=str(tree / "lib"))).startswith("1.")
-    run(*make, "uninstall")
-    assert [path for path in tree.rglob("*") if path.is_file()] == []
+@needs_abidiff
+def test_interface_is_that_of_the_baseline(tmp_path):
+    result = compare(ROOT, tmp_path)
+    assert result.returncode == 0, f"make abi-baseline, if this only adds something:\n{result.stdout}{result.stderr}"
+
+
+@needs_abidiff
+@pytest.mark.parametrize("file, old, new", BREAKS, ids=[old.strip() for _, old, _ in BREAKS])
+def test_a_break_of_the_interface_is_seen(file, old, new, tmp_path):
+    shutil.copytree(ROOT / "include", tmp_path / "include")
+    (tmp_path / "test/abi").mkdir(parents=True)
+    shutil.copy(ROOT / "test/abi/symbols.txt", tmp_path / "test/abi")
+    text = (tmp_path / file).read_text()
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new, 1))
+    assert compare(tmp_path, tmp_path).returncode & 4

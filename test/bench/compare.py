@@ -57,12 +57,12 @@ def parse_arguments(words):
     p.add_argument("--metric", choices=compare_data.METRICS, help="instead of that in meta.json")
     p.add_argument("--rows", type=int, default=0, help="index only the first so many rows")
     p.add_argument("--queries", type=int, default=0, help="ask only the first so many queries")
-    p.add_argument("--write-gt", action="store_true", help="write exact neighbours that are missing into the data folder")
+    p.add_argument("--write-gt", action="store_true", help="write missing exact neighbours into the data folder")
     p.add_argument("--peers", type=some_of(peers.NAMES), default=list(peers.NAMES), help="with commas (default: all)")
     p.add_argument("--specs", nargs="+", metavar="SPEC", help="the indexes of Sonde (default: some for this many rows)")
     p.add_argument("--settings", type=int, default=0, help="take only the first so many settings of each peer")
     p.add_argument("--threads", type=thread_counts, default=[1], help="search threads, such as 1,2,all (default: 1)")
-    p.add_argument("--mode", type=some_of(MODES), default=["batch"], help="batch: all queries in a call; single: one a call")
+    p.add_argument("--mode", type=some_of(MODES), default=["batch"], help="batch: all queries in a call; single: one")
     p.add_argument("--build-threads", type=int, default=CPUS)
     p.add_argument("--passes", type=int, default=3)
     p.add_argument("--enough", type=float, default=0.993, help="a curve ends at this recall")
@@ -90,9 +90,9 @@ def machine():
 
 def check_machine(lines, here):
     """Figures of two machines on one page would be compared."""
-    for line in lines:
-        if line["kind"] == "machine" and (line["processor"], line["processors"]) != (here["processor"], here["processors"]):
-            raise SystemExit(f"the results in --out are from another machine ({line['processor']}); name another folder")
+    for there in (line for line in lines if line["kind"] == "machine"):
+        if (there["processor"], there["processors"]) != (here["processor"], here["processors"]):
+            raise SystemExit(f"--out has results of another machine ({there['processor']}); name another folder")
 
 
 def settings_of(name, args, about):
@@ -123,13 +123,15 @@ def jobs(args, about, found):
 def exact_neighbours(data, threads):
     """By Sonde's flat index, which scores every row."""
     peer = peers.find("sonde")()
+    if why := peer.missing():
+        raise SystemExit(f"there is no gt.npy, and Sonde, which could make it, is missing: {why}")
     peer.build(data.base, data.metric, peer.setting("flat"), threads)
-    return peer.search(data.query, min(100, len(data.base)), 0, threads)
+    return peer.search(data.query, min(100, len(data.base)), peer.efforts()[0], threads)
 
 
-def truth_path(args, data):
+def truth_path(args, data, digest):
     """A file with the exact neighbours, in --out, so that it outlives an interrupted run."""
-    path = os.path.join(args.out, f"gt-{data.about['digest']}.npy")
+    path = os.path.join(args.out, f"gt-{digest}.npy")
     if not os.path.exists(path):
         truth = None if args.rows else compare_data.given_truth(args.data, data)
         if truth is None:
@@ -208,9 +210,10 @@ def prepare(args, results):
     """What all processes are told, and what the figures say about the data."""
     source = {"folder": os.path.abspath(args.data), "rows": args.rows, "queries": args.queries, "metric": args.metric}
     data = compare_data.load(**source)
-    return {"data": source, "truth": os.path.abspath(truth_path(args, data)), "results": os.path.abspath(results),
-            "build_threads": args.build_threads,
-            "rules": {"passes": args.passes, "enough": args.enough, "longest": args.longest}}, data.about
+    about = data.about()
+    return {"data": source, "truth": os.path.abspath(truth_path(args, data, about["digest"])),
+            "results": os.path.abspath(results), "build_threads": args.build_threads,
+            "rules": {"passes": args.passes, "enough": args.enough, "longest": args.longest}}, about
 
 
 def main(words=None):

@@ -20,14 +20,16 @@ CHECKED = 20  # queries whose given neighbours are checked against all rows
 
 
 class Data:
-    """Rows to index, queries, the metric (l2 or ip), and what the figures say about them."""
+    """Rows to index, queries, the metric (l2 or ip), and, as about(), what the figures say about them."""
 
     def __init__(self, base, query, metric, name):
         if metric == "cosine":
             base, query, metric = unit(base), unit(query), "ip"
-        self.base, self.query, self.metric = base, query, metric
-        self.about = {"name": name, "n": len(base), "d": base.shape[1], "queries": len(query), "metric": metric,
-                      "digest": digest(base, query, metric)}
+        self.base, self.query, self.metric, self.name = base, query, metric, name
+
+    def about(self):
+        return {"name": self.name, "n": len(self.base), "d": self.base.shape[1], "queries": len(self.query),
+                "metric": self.metric, "digest": digest(self.base, self.query, self.metric)}
 
 
 def unit(rows):

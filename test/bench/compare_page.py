@@ -1,7 +1,7 @@
 """The page of compare.py: for each data set, mode and number of threads a plot and a table; then what was not measured.
 
-One HTML file that loads nothing and needs no script. The plots are SVG inside it: a curve for each kind of index of each
-library, over all its settings; resting the pointer on a point names setting and effort.
+One HTML file that loads nothing and needs no script. The plots are SVG inside it: a curve for each kind of index of
+each library, over all its settings; resting the pointer on a point names setting and effort.
 
 SPDX-License-Identifier: MIT
 """
@@ -10,12 +10,14 @@ import xml.etree.ElementTree as tree
 
 from compare_results import TARGETS, front, qps_at
 
-COLOURS = {"sonde": "#000000", "faiss-cpu": "#0072b2", "hnswlib": "#e69f00", "pyvsag": "#cc79a7", "rabitqlib": "#d55e00",
-           "scalable-vs": "#009e73", "scann": "#56b4e9", "usearch": "#8c6d1f"}  # told apart by the colour-blind too
+COLOURS = {"sonde": "#000000", "faiss-cpu": "#0072b2", "hnswlib": "#e69f00", "pyvsag": "#cc79a7",
+           "rabitqlib": "#d55e00", "scalable-vs": "#009e73", "scann": "#56b4e9",
+           "usearch": "#8c6d1f"}  # told apart by the colour-blind too
 OTHER_COLOUR = "#777777"
 DASHES = ("none", "8 4", "2 3", "9 3 2 3")  # the kinds of index of one library
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000, 500, 90, 260, 16, 50
-HIGH_RECALL = 0.8  # a plot begins here, so that the part that matters fills it, unless curves end below
+HIGH_RECALL = 0.8      # a plot begins here, so that the part that matters fills it, unless curves end below
+HOPELESS_RECALL = 0.5  # a curve that ends below stands in the table, and does not stretch the plot
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
@@ -26,11 +28,12 @@ th, td { padding: .25em .6em; border-bottom: 1px solid #ddd; text-align: right; 
 th.left, td.left { text-align: left; } td.best { font-weight: bold; } tr.sonde { background: #f2f2f2; }
 """
 
-HOW = """Recall@10 is the share of the ten nearest rows that was found. Every setting was built in a process of its own,
-with the number of threads said above the table; while searching, all threads of the process were pinned to as many
-processors as the search was given threads. The figure of a point is the best of some passes over all queries. Figures at
-a recall lie between two measured points of a setting's best, log QPS being linear in recall. Bytes are those of the saved
-index. pyvsag has no call for many queries, so its batch is a loop over them on one thread."""
+HOW = """Recall@10 is the share of the ten nearest rows that was found. Every setting was built in a process of its
+own, with the number of threads said above the table; while searching, all threads of the process were pinned to as many
+processors as the search was given threads. The figure of a point is the best of some passes over all queries. Figures
+at a recall lie between two measured points of a setting, log QPS being linear in recall; where all points lie above
+it, the fastest counts. Bytes are those of the saved index. One query a call includes what a call from Python costs.
+pyvsag has no call for many queries, so its batch is a loop over them on one thread."""
 
 # ---- Elements --------------------------------------------------------------------------------------------------------
 
@@ -73,20 +76,21 @@ def groups(sweeps):
 
 
 def series_of(sweeps):
-    """{name: (peer, [(recall, qps, what it is)])}, fastest at the middle target first."""
+    """{series: [(recall, qps, what it is)]}, fastest at the middle target first."""
     points = {}
     for sweep in sweeps:
         for point in sweep.points.values():
             hint = f"{sweep.series}, {setting_text(sweep.setting)}, effort {point['effort']}"
-            points.setdefault(sweep.series, (sweep.peer, []))[1].append((point["recall"], point["qps"], hint))
-    return dict(sorted(points.items(), key=lambda item: -(qps_at(item[1][1], TARGETS[1]) or 0)))
+            points.setdefault(sweep.series, []).append((point["recall"], point["qps"], hint))
+    return dict(sorted(points.items(), key=lambda item: -(qps_at(item[1], TARGETS[1]) or 0)))
 
 
 class Axes:
     """Recall from left to right, log QPS upwards."""
 
     def __init__(self, curves):
-        weakest = min(max(point[0] for point in curve) for curve in curves)
+        tops = [max(point[0] for point in curve) for curve in curves]
+        weakest = min([top for top in tops if top >= HOPELESS_RECALL] or tops)
         self.low = min(HIGH_RECALL, math.floor(weakest * 10) / 10)
         shown = [point[1] for curve in curves for point in curve if point[0] >= self.low]
         self.bottom, self.top = math.floor(math.log10(min(shown)) * 4) / 4, math.ceil(math.log10(max(shown)) * 4) / 4
@@ -126,10 +130,10 @@ def grid(axes):
     return [lines, labels]
 
 
-def styles_of(series):
-    """{name: attributes of its line}: a colour for the library, a dash for the kind of index."""
+def styles_of(sweeps):
+    """{series: attributes of its line}: a colour for the library, a dash for the kind of index, the first one solid."""
     kinds, styles = {}, {}
-    for name, (peer, _) in sorted(series.items()):
+    for name, peer in {sweep.series: sweep.peer for sweep in sweeps}.items():
         kind = kinds[peer] = kinds.get(peer, -1) + 1
         styles[name] = {"stroke": COLOURS.get(peer, OTHER_COLOUR), "stroke_width": 3 if peer == "sonde" else 1.8,
                         "stroke_dasharray": DASHES[kind % len(DASHES)]}
@@ -156,11 +160,11 @@ def legend(names, styles):
 
 def plot(sweeps, title, number):
     series = series_of(sweeps)
-    axes = Axes([points for _, points in series.values()])
-    styles = styles_of(series)
+    axes = Axes(series.values())
+    styles = styles_of(sweeps)
     frame = element("clipPath", element("rect", x=LEFT, y=TOP - 6, width=WIDTH - LEFT - RIGHT + 6,
                                         height=HEIGHT - TOP - BOTTOM + 12), id=f"frame-{number}")
-    curves = element("g", *(curve(name, points, styles[name], axes) for name, (_, points) in series.items()),
+    curves = element("g", *(curve(name, points, styles[name], axes) for name, points in series.items()),
                      clip_path=f"url(#frame-{number})")
     height = max(HEIGHT, TOP + 22 * (len(series) + 1))
     return element("svg", frame, *grid(axes), curves, legend(series, styles), xmlns="http://www.w3.org/2000/svg",
@@ -206,8 +210,8 @@ def section(sweeps, number):
     how = "all queries in one call" if mode == "batch" else "one query a call"
     title = f"{data['name']}: {threads} search thread{'s' * (threads > 1)}, {how}"
     builders = " or ".join(sorted({str(sweep.measured("build_threads")) for sweep in sweeps}))
-    about = (f"{data['n']:,} rows of {data['d']} columns, {data['queries']:,} queries, metric {data['metric']}; built with "
-             f"{builders} thread(s). Ratio: to the best setting of any library but Sonde. Bold: the best of all.")
+    about = (f"{data['n']:,} rows of {data['d']} columns, {data['queries']:,} queries, metric {data['metric']}; built "
+             f"with {builders} thread(s). Ratio: to the best setting of any library but Sonde. Bold: the best of all.")
     return [element("h2", title), plot(sweeps, title, number), element("p", about), table(sweeps)]
 
 

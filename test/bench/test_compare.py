@@ -103,6 +103,10 @@ def test_new_measurements_replace_old_ones():
     old = points(line, (0.8, 100), (0.9, 50)) + [end(line)]
     [sweep] = found(old + points(newer, (0.85, 200)))
     assert (sweep.version, sweep.curve(), sweep.status) == ("2", [(0.85, 200)], "open")
+    [sweep] = found(old[:2] + points(newer, (0.85, 200)))
+    assert sweep.curve() == [(0.85, 200)]
+    [sweep] = found(old + points(line, (0.7, 300)) + [end(line, "failed", "why")])
+    assert (sweep.status, sweep.curve()) == ("failed", [(0.7, 300)])
     [sweep] = found([end(line, "failed", "why")] + old)
     assert (sweep.status, len(sweep.points)) == ("ok", 2)
     [sweep] = found(old[:1] + old)  # cut off, then run again
@@ -285,6 +289,9 @@ def test_what_cannot_be_measured_is_reported(folder, tmp_path, monkeypatch, caps
         status = {(row["peer"], row["index"]): row["status"] for row in csv.DictReader(file)}
     assert status == {("sonde", "flat"): "ok", ("sonde", "ivf"): "failed",
                       ("hnswlib", ""): "not installed: pip install hnswlib"}
+    assert run(folder, tmp_path, "--peers", "sonde", "--specs", "flat", "ivf(nlist=0)", "--queries", "20") == 1
+    ends = [line["status"] for line in compare_results.read(tmp_path / "results.jsonl") if line["kind"] == "end"]
+    assert ends == ["ok", "failed", "failed"]  # what failed is tried again
 
 
 def test_exact_neighbours_are_written_on_request(folder, tmp_path):
@@ -299,13 +306,20 @@ def test_exact_neighbours_are_written_on_request(folder, tmp_path):
         run(tmp_path, tmp_path / "other", "--peers", "sonde", "--specs", "flat")
 
 
+def test_without_sonde_the_neighbours_must_be_there(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(peers.find("sonde"), "missing", staticmethod(lambda: "not built"))
+    with pytest.raises(SystemExit, match="no gt.npy.*not built"):
+        run(folder, tmp_path)
+
+
 def test_results_of_another_machine_are_not_mixed(folder, tmp_path):
     compare_results.append(tmp_path / "results.jsonl", MACHINE)
     with pytest.raises(SystemExit, match="another machine"):
         run(folder, tmp_path, "--peers", "sonde")
 
 
-@pytest.mark.parametrize("words", [["--peers", "fais"], ["--threads", "0"], ["--mode", "both"], ["--write-gt", "--rows", "9"]])
+@pytest.mark.parametrize("words", [["--peers", "fais"], ["--threads", "0"], ["--mode", "both"],
+                                   ["--write-gt", "--rows", "9"]])
 def test_wrong_usage_is_refused(folder, tmp_path, words, capsys):
     with pytest.raises(SystemExit) as refused:
         run(folder, tmp_path, *words)

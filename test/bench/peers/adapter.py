@@ -31,7 +31,7 @@ class Adapter:
 
     @staticmethod
     def settings(n, d, metric):
-        """Build settings, the most useful first. "index" names the kind of index; settings of one kind share a curve."""
+        """Build settings, the most useful first. "index" names the kind of index; those of one kind share a curve."""
         raise NotImplementedError
 
     def build(self, base, metric, setting, threads):

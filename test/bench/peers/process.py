@@ -21,7 +21,7 @@ from compare_data import K
 try:
     import threadpoolctl
 except ImportError:
-    threadpoolctl = None  # wanted by faiss alone, whose requirements.txt line stands beside it
+    threadpoolctl = None  # Sonde alone needs none
 
 CPUS = sorted(os.sched_getaffinity(0))
 

@@ -15,7 +15,8 @@ class Peer(Adapter):
 
     @staticmethod
     def settings(n, d, metric):
-        return [{"index": "HGraph", "code": code, "degree": 32, "construction": 300} for code in ("sq8_uniform", "fp32")]
+        return [{"index": "HGraph", "code": code, "degree": 32, "construction": 300}
+                for code in ("sq8_uniform", "fp32")]
 
     def build(self, base, metric, setting, threads):
         import pyvsag

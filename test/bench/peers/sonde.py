@@ -1,11 +1,25 @@
-"""Sonde: a setting is a spec.
+"""Sonde, through its Python package: that of this source tree, on the library that `make shared` builds.
+
+A setting is a spec. SONDE_LIBRARY in the environment names another library file.
 
 SPDX-License-Identifier: MIT
 """
 import hashlib
 import os
+import sys
 
 from peers.adapter import BEAM, PROBES, Adapter, lists
+
+TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+PACKAGE = os.path.join(TREE, "bindings", "python")
+LIBRARY = os.environ.setdefault("SONDE_LIBRARY", os.path.join(TREE, "lib", "libsonde.so.1"))
+
+
+def package():
+    if PACKAGE not in sys.path:
+        sys.path.insert(0, PACKAGE)
+    import sonde
+    return sonde
 
 
 def with_metric(spec, metric):
@@ -15,14 +29,15 @@ def with_metric(spec, metric):
 
 
 class Peer(Adapter):
-    package = module = "sonde_ctypes"
+    @classmethod
+    def missing(cls):
+        return "" if os.path.exists(LIBRARY) else f"{os.path.basename(LIBRARY)} is not built: make shared"
 
     @classmethod
     def version(cls):
-        """Names the very file, so that a library built anew is measured anew."""
-        import sonde_ctypes
-        with open(sonde_ctypes.lib._name, "rb") as file:
-            return hashlib.blake2b(file.read()).hexdigest()[:8]
+        """Names the very file too, so that a library built anew is measured anew."""
+        with open(LIBRARY, "rb") as file:
+            return f"{package().version()} {hashlib.blake2b(file.read()).hexdigest()[:6]}"
 
     @staticmethod
     def setting(spec):
@@ -34,21 +49,21 @@ class Peer(Adapter):
         return [Peer.setting(spec) for spec in (f"ivf({nlist}, code=sq(bits=8), refine=f16)", f"ivf({nlist})", "flat")]
 
     def build(self, base, metric, setting, threads):
-        import sonde_ctypes
-        self.ctypes, self.kind = sonde_ctypes, setting["index"]
-        self.index = sonde_ctypes.Index(with_metric(setting["spec"], metric), base.shape[1],
-                                        sonde_ctypes.Runtime(threads))
-        self.index.add(base)
+        sonde = package()
+        self.setting = setting
+        self.index = sonde.Index(with_metric(setting["spec"], metric), dim=base.shape[1],
+                                 runtime=sonde.Runtime(threads=threads)).add(base)
 
     def efforts(self):
-        if self.kind == "flat":
-            return [0]
-        return [p for p in PROBES if p <= self.index.stats().lists] if self.kind == "ivf" else BEAM
+        """(effort, refine): lists visited, and candidates a hit that are scored again (null: the method's own)."""
+        kind, spec = self.setting["index"], self.setting["spec"]
+        if kind != "ivf":
+            return [[effort, None] for effort in ([1] if kind == "flat" else BEAM)]
+        depths = [None] if "refine=" not in spec else [2, 4] if "code=sq" in spec else [4, 16]
+        return [[probes, depth] for probes in PROBES if probes <= self.index.stats().lists for depth in depths]
 
     def search(self, queries, k, effort, threads):
-        search = self.ctypes.Search(self.index, queries, k, threads, effort=effort)
-        search.run()
-        return search.ids
+        return self.index.search(queries, k, effort=effort[0], refine=effort[1], threads=threads).ids
 
-    def bytes(self):
-        return self.index.file_bytes()
+    def save(self, folder):
+        self.index.save(os.path.join(folder, "index.sonde"))

@@ -1,0 +1,4 @@
+# Static library, flags from pkg-config.
+#
+# SPDX-License-Identifier: MIT
+cc demo.c $(pkg-config --cflags --libs sonde-static) -o demo
