@@ -53,7 +53,7 @@ PRINTERS = {"handles": lambda declared: f"typedef struct {declared['name']} {dec
 
 
 def key_row(key):
-    span = f"{key['min']:g} .. {key['max']:g}" if "min" in key else ""
+    span = f"{key['min']} .. {key['max']}" if "min" in key else ""
     allowed = " or ".join(part for part in (span, key.get("words", "").replace("|", ", "), key.get("noun", "")) if part)
     return f"| `{key['name']}` | {key['kind']} | {key['default'] or 'required'} | {allowed} | {key['help']} |"
 

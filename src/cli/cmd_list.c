@@ -38,7 +38,10 @@ static void key_json(cli_json *json, const sonde_key_info *key)
     cli_json_text(json, "name", key->name);
     cli_json_text(json, "kind", key->kind);
     cli_json_text(json, "default", key->fallback);
-    if (!strcmp(key->kind, "int") || !strcmp(key->kind, "real")) {
+    if (!strcmp(key->kind, "int")) {
+        cli_json_int(json, "min", (int64_t)key->min);
+        cli_json_int(json, "max", (int64_t)key->max);
+    } else if (!strcmp(key->kind, "real")) {
         cli_json_real(json, "min", key->min);
         cli_json_real(json, "max", key->max);
     }
