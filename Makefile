@@ -41,6 +41,8 @@ $(call options,LAYOUT,files amalgamation)
 COMPILER := $(notdir $(lastword $(CC)))
 CLANG    := $(findstring clang,$(COMPILER))
 CXX      := $(if $(CLANG),$(subst clang,clang++,$(COMPILER)),$(subst gcc,g++,$(COMPILER)))
+# Compilers for other machines come with binutils of the same prefix.
+CROSS    := $(if $(filter %-gcc,$(COMPILER)),$(COMPILER:gcc=))
 MACHINE  := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null || uname -m)))
 CPUS     := $(shell nproc 2>/dev/null || echo 1)
 VERSION  := $(subst $(space),.,$(shell awk '/define SONDE_VERSION_(MA|MI|PA)/ {print $$3}' include/sonde/base.h))
@@ -174,14 +176,14 @@ $(BUILD)/amalgamation.o: lib/amalgamation/sonde.c $(BUILD)/flags
 
 # Every internal name, for tests and for the steps below.
 $(BUILD)/internal.a: $(LIBRARY_OBJECTS) $(BUILD)/sources
-	$(Q)rm -f $@ && ar rcs $@ $(LIBRARY_OBJECTS)
+	$(Q)rm -f $@ && $(CROSS)ar rcs $@ $(LIBRARY_OBJECTS)
 
 # One relocatable object with the hidden names made local: a program's own names can never clash with ours.
 $(BUILD)/libsonde.a: $(LIBRARY_OBJECTS) $(BUILD)/sources
 	@$(if $(V),,echo "  AR    $@")
-	$(Q)ld -r -o $(BUILD)/libsonde.o $(LIBRARY_OBJECTS)
-	$(Q)objcopy --localize-hidden $(BUILD)/libsonde.o
-	$(Q)rm -f $@ && ar rcs $@ $(BUILD)/libsonde.o && rm -f $(BUILD)/libsonde.o
+	$(Q)$(CROSS)ld -r -o $(BUILD)/libsonde.o $(LIBRARY_OBJECTS)
+	$(Q)$(CROSS)objcopy --localize-hidden $(BUILD)/libsonde.o
+	$(Q)rm -f $@ && $(CROSS)ar rcs $@ $(BUILD)/libsonde.o && rm -f $(BUILD)/libsonde.o
 
 # Sanitizers and coverage leave names open that only the program resolves.
 $(BUILD)/libsonde.so.$(VERSION): $(LIBRARY_OBJECTS) src/sonde.map $(BUILD)/sources
@@ -209,7 +211,7 @@ demo: ## Installs what it needs, then finds answers in real data, in words
 # ---- Tests -----------------------------------------------------------------------------------------------------------
 
 .PHONY: setup test tests test-here check-asan check-ubsan check-tsan check-valgrind check-fault check-abi \
-        check-amalgamation
+        check-amalgamation check-arm
 setup: ## Installs everything that building and testing need (Debian, as root or with sudo)
 	@tools/setup build test
 test: ## Installs what it needs, then runs every test (ONLY="names" selects)
@@ -245,6 +247,12 @@ check-valgrind: ## The unit tests under valgrind's memcheck
 	@tools/setup build test
 	+@$(AGAIN) test-here OPENMP=none BLAS=none MODE=debug RUN='--kinds unit --memory 0 --scale 20 --wrap \
 	    "valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99"'
+ARM := lib/arm/usr
+check-arm: ## The kernel and conformance tests of AArch64, cross-compiled, under qemu
+	@tools/setup build test arm
+	+@$(AGAIN) test-here CC=aarch64-linux-gnu-gcc BLAS=none OPENMP=none CPPFLAGS="-isystem $(ARM)/include" \
+	    LDFLAGS="-L$(ARM)/lib/aarch64-linux-gnu -Wl,-rpath,$(abspath $(ARM))/lib/aarch64-linux-gnu" \
+	    RUN='--kinds unit$(comma)methods --memory 0 --scale 10 --emulate "qemu-aarch64 -L /usr/aarch64-linux-gnu"'
 check-fault: ## The fault injection tests alone
 	@tools/setup build test
 	+@$(AGAIN) test-here RUN="--kinds fault"
@@ -296,6 +304,19 @@ generate: cli ## Writes bindings/api.json, the low layers of all bindings and do
 check-generated: cli ## Fails where one of those is stale
 	@tools/setup python
 	@SONDE_CLI=$(CLI) $(VENV) bindings/generate --check
+
+# ---- Packages of the bindings ------------------------------------------------------------------------------------------
+
+.PHONY: wheel wheel-here crates compare
+wheel: ## lib/wheel/sonde-VERSION-py3-none-PLATFORM.whl: Python with the library inside, which needs neither BLAS nor OpenMP
+	+@$(AGAIN) wheel-here BLAS=none OPENMP=none
+wheel-here: $(BUILD)/libsonde.so.$(VERSION)
+	@$(PYTHON) bindings/python/make_wheel $< lib/wheel
+crates: ## The two Rust crates, sonde-sys with the amalgamation inside, in bindings/rust/target/package
+	@bindings/rust/vendor
+	cd bindings/rust && cargo package --workspace --allow-dirty
+compare: shared ## Sonde beside its peers (PYTHON=VENV/bin/python with test/bench/requirements.txt; ARGS="--data D --out R")
+	@$(PYTHON) test/bench/compare.py $(ARGS)
 
 # ---- Installation ----------------------------------------------------------------------------------------------------
 

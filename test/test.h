@@ -37,6 +37,13 @@
             fail_msg("%s: the message \"%s\" lacks \"%s\"", #call, sonde_error_message(), (words));        \
     } while (0)
 
+/* true where an emulator runs the tests of another processor (test/run --emulate): it cannot fork a program with threads. */
+static inline bool test_emulated(void)
+{
+    const char *emulator = getenv("SONDE_TEST_EMULATOR");
+    return emulator && *emulator;
+}
+
 /* Random numbers for test data, independent of the library's own. */
 static inline uint64_t test_u64(uint64_t *state)
 {

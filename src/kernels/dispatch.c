@@ -13,8 +13,6 @@
 
 #include "kernels/slots.h"
 
-enum { SET_GENERIC, SET_AVX2, SET_AVX512, SETS };
-
 typedef struct kernel_set {
     const char *name;
     const sonde__kernels *const *parts; /* ends with NULL */
@@ -37,6 +35,7 @@ static const sonde__kernels *const avx512_parts[] = {
     &sonde__avx512_distance, &sonde__avx512_integer, &sonde__avx512_tile,  &sonde__avx512_select,
     &sonde__avx512_codes,    &sonde__avx512_convert, &sonde__avx512_small, NULL,
 };
+enum { SET_GENERIC, SET_AVX2, SET_AVX512, SETS };
 static const kernel_set sets[SETS] = {
     {"generic", generic_parts}, {"avx2", avx2_parts}, {"avx512", avx512_parts}};
 
@@ -68,10 +67,34 @@ static int highest_set(void)
     return SET_AVX512;
 }
 
+#elif defined(__aarch64__) && defined(__linux__)
+
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+static const sonde__kernels *const neon_parts[] = {
+    &sonde__neon_distance, &sonde__neon_integer, &sonde__neon_tile,  &sonde__neon_select,
+    &sonde__neon_codes,    &sonde__neon_convert, &sonde__neon_small, NULL,
+};
+static const sonde__kernels *const crc32_parts[] = {&sonde__neon_crc32, NULL};
+static const sonde__kernels *const dotprod_parts[] = {&sonde__neon_dotprod, NULL};
+
+enum { SET_GENERIC, SET_NEON, SET_CRC32, SET_DOTPROD, SETS };
+static const kernel_set sets[SETS] = {
+    {"generic", generic_parts}, {"neon", neon_parts}, {"crc32", crc32_parts}, {"dotprod", dotprod_parts}};
+
+/* Every AArch64 processor has NEON; the checksum came with ARMv8.1, the dot products with ARMv8.2 or 8.4. */
+static int highest_set(void)
+{
+    unsigned long has = getauxval(AT_HWCAP);
+    if (!(has & HWCAP_CRC32)) return SET_NEON;
+    return has & HWCAP_ASIMDDP ? SET_DOTPROD : SET_CRC32;
+}
+
 #else
 
-/* Other processors run the generic set; the names below it stay known so that SONDE_ISA means the same everywhere. */
-static const kernel_set sets[SETS] = {{"generic", generic_parts}, {NULL, NULL}, {NULL, NULL}};
+enum { SET_GENERIC, SETS };
+static const kernel_set sets[SETS] = {{"generic", generic_parts}};
 
 static int highest_set(void) { return SET_GENERIC; }
 
@@ -101,7 +124,7 @@ static void choose(void)
     const char *wanted = getenv("SONDE_ISA");
     highest = highest_set();
     chosen = highest;
-    for (int set = 0; set < SETS && sets[set].name; set++) {
+    for (int set = 0; set < SETS; set++) {
         if (set > 0) merged[set] = merged[set - 1];
         for (const sonde__kernels *const *part = sets[set].parts; *part; part++) overlay(*part, &merged[set]);
         merged[set].name = sets[set].name;

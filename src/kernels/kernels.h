@@ -29,7 +29,7 @@ typedef void (*sonde__gather_fn)(const float *query, const void *base, const int
 #define SONDE__LANES_MAX 32
 
 typedef struct sonde__kernels {
-    const char *name; /* "generic", "avx2", "avx512" */
+    const char *name; /* "generic", "avx2", "avx512"; "neon", "crc32", "dotprod" */
 
     /* -- distances, by row type ------------------------------------------------------------------------------- */
     sonde__rows_fn ip_rows[SONDE__ROW_KINDS];

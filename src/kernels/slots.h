@@ -17,6 +17,10 @@ extern const sonde__kernels sonde__avx2_distance, sonde__avx2_integer, sonde__av
     sonde__avx2_codes, sonde__avx2_convert, sonde__avx2_small;
 extern const sonde__kernels sonde__avx512_distance, sonde__avx512_integer, sonde__avx512_tile, sonde__avx512_select,
     sonde__avx512_codes, sonde__avx512_convert, sonde__avx512_small;
+extern const sonde__kernels sonde__neon_distance, sonde__neon_integer, sonde__neon_tile, sonde__neon_select,
+    sonde__neon_codes, sonde__neon_convert, sonde__neon_small;
+/* Of neon's folder, but sets of their own, as not every AArch64 processor runs them. */
+extern const sonde__kernels sonde__neon_crc32, sonde__neon_dotprod;
 
 /* Kernels are written once with constants such as the row type as parameters; inlining makes the variants. */
 #define SONDE__INLINE static inline __attribute__((always_inline))

@@ -97,6 +97,8 @@ typedef struct ql_work {
     double *vectors;           /* n x ld, ld a multiple of QL_STRIP */
     ql_rotation *rotations;
     int64_t recorded;
+    double negligible; /* a coupling that is rounding beside the largest entry: where many eigenvalues are 0, only this
+                          ends their sweeps */
 } ql_work;
 
 /* All recorded rotations on one strip before the next: n x QL_STRIP doubles stay in L2. */
@@ -132,7 +134,7 @@ static int64_t ql_gap(const ql_work *work, int64_t l)
     int64_t m = l;
     for (; m + 1 < work->n; m++) {
         double size = fabs(work->diagonal[m]) + fabs(work->diagonal[m + 1]);
-        if (fabs(work->beside[m]) <= DBL_EPSILON * size || fabs(work->beside[m]) < DBL_MIN) break;
+        if (fabs(work->beside[m]) <= fmax(DBL_EPSILON * size, work->negligible)) break;
     }
     return m;
 }
@@ -170,9 +172,18 @@ static void ql_sweep(ql_work *work, int64_t l, int64_t m)
     e[m] = 0;
 }
 
+static double ql_negligible(const ql_work *work)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < work->n; i++)
+        largest = fmax(largest, fmax(fabs(work->diagonal[i]), fabs(work->beside[i])));
+    return fmax(DBL_EPSILON / 16 * largest, DBL_MIN);
+}
+
 /* Splits eigenvalues off at the top, one after the other; most need one or two sweeps. */
 static sonde_status ql_all(ql_work *work)
 {
+    work->negligible = ql_negligible(work);
     for (int64_t l = 0; l < work->n; l++) {
         for (int sweeps = 0;; sweeps++) {
             int64_t m = ql_gap(work, l);

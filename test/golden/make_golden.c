@@ -1,5 +1,6 @@
 /* make_golden.c: writes the golden files of a format version and what they must answer into a folder. Run once for
- * each new version of the format, into a folder of its own; files that are committed are never written again.
+ * each new version of the format on each kind of processor, into a folder of its own; files that are committed are never
+ * written again.
  *
  *     cc -Iinclude -Itest test/golden/make_golden.c lib/libsonde.a -lm -lpthread ... -o make_golden
  *     ./make_golden test/golden/v1

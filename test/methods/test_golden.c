@@ -1,7 +1,7 @@
 /* test_golden.c: files of every released format version open for ever and give the answers that they gave when they
- * were made: read and mapped, on any instruction set. Files are listed in the answers beside them
- * (test/golden/make_golden.c). Numbers may differ by rounding between instruction sets; the order of hits that are as
- * good by rounding, too.
+ * were made: read and mapped, on any instruction set. Those of v1 were made on x86-64, those of v1-arm on AArch64; each
+ * kind of processor opens both. Files are listed in the answers beside them (test/golden/make_golden.c). Numbers may
+ * differ by rounding between instruction sets; the order of hits that are as good by rounding, too.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,7 +12,6 @@
 #include "../test.h"
 #include "golden/golden.h"
 
-#define FOLDER "test/golden/v1"
 #define LINE_BYTES 16384
 
 static golden_reader reader_of(const char *file)
@@ -71,18 +70,19 @@ static void parse(char *line, char **file, golden_answer *wanted)
     assert_int_equal(*numbers, '\n');
 }
 
-static void golden_files_answer_as_ever(void **unused)
+static void files_answer_as_ever(void **state)
 {
-    (void)unused;
+    const char *folder = *state;
     char *line = test_alloc(1, LINE_BYTES), path[512];
-    FILE *answers = fopen(FOLDER "/" GOLDEN_ANSWERS, "r");
+    snprintf(path, sizeof path, "%s/%s", folder, GOLDEN_ANSWERS);
+    FILE *answers = fopen(path, "r");
     size_t files = 0;
     assert_non_null(answers); /* tests run in the folder of the sources */
     for (; fgets(line, LINE_BYTES, answers); files++) {
         char *file;
         golden_answer wanted = {.count = 0};
         parse(line, &file, &wanted);
-        snprintf(path, sizeof path, "%s/%s.sonde", FOLDER, file);
+        snprintf(path, sizeof path, "%s/%s.sonde", folder, file);
         for (uint32_t mode = SONDE_OPEN_READ; mode <= SONDE_OPEN_MMAP; mode++) {
             golden_answer got = {.count = 0};
             sonde_open_options how = SONDE_OPEN_OPTIONS_INIT;
@@ -98,15 +98,15 @@ static void golden_files_answer_as_ever(void **unused)
 }
 
 /* A golden index is no museum piece: it can be changed and saved, and reads back. */
-static void golden_indexes_go_on(void **unused)
+static void indexes_go_on(void **state)
 {
-    (void)unused;
+    const char *folder = *state;
     for (size_t i = 0; i < INDEX_SAMPLES; i++) {
         char path[512], copy[] = "/tmp/sonde_golden_XXXXXX";
         float storage[5 * SAMPLE_DIM];
         sonde_array more = sample_rows(index_samples[i].dtype, 300, 5, storage);
         sonde_index *index, *again;
-        golden_path(FOLDER, "index", index_samples[i].name, path);
+        golden_path(folder, "index", index_samples[i].name, path);
         OK(sonde_index_open(path, NULL, NULL, &index));
         int64_t before = sonde_index_count(index);
         OK(sonde_index_add(index, &more, NULL));
@@ -122,8 +122,11 @@ static void golden_indexes_go_on(void **unused)
     }
 }
 
+#define IN_FOLDER(function, folder) {#function "_" folder, function, NULL, NULL, "test/golden/" folder}
+#define EACH_FOLDER(function) IN_FOLDER(function, "v1"), IN_FOLDER(function, "v1-arm")
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(golden_files_answer_as_ever),
-    cmocka_unit_test(golden_indexes_go_on),
+    EACH_FOLDER(files_answer_as_ever),
+    EACH_FOLDER(indexes_go_on),
 };
 SONDE_TEST_MAIN(tests)

@@ -103,7 +103,7 @@ static const char *const specs[] = {"flat", "ivf(nlist=20)", "ivf(nlist=20, code
 static void a_child_goes_on(void **unused)
 {
     (void)unused;
-    if (UNDER_TSAN) skip();
+    if (UNDER_TSAN || test_emulated()) skip();
     x = test_vectors(ROWS, DIM, 20, 1);
     for (int i = 0; i < 3; i++) {
         sonde_index *index = make(specs[i], 4);
@@ -137,7 +137,7 @@ static void *search_on(void *context)
 static void fork_while_others_search(void **unused)
 {
     (void)unused;
-    if (UNDER_TSAN) skip();
+    if (UNDER_TSAN || test_emulated()) skip();
     x = test_vectors(ROWS, DIM, 20, 2);
     for (int i = 0; i < 2; i++) {
         searcher s = {.index = make(specs[i], 2)};
