@@ -1,0 +1,57 @@
+"""Sonde: packs sets of embeddings (Quantizer), finds in them (Index), maps them (Transform).
+
+    index = sonde.Index("ivf(metric=cosine)", dim=384).add(vectors)
+    ids, scores = index.search(queries, k=10, recall=0.95)
+
+The package drives the C library through ctypes: arrays go in and out without a copy where dtype and layout allow, other
+Python threads run during every call, and Ctrl-C stops long ones. sonde.methods() lists what specs can say.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+from typing import Any
+
+from . import spec
+from ._api import (VERSION, IndexStats, InputInfo, KeyInfo, MethodInfo, Metric, OperatingPoint, SectionInfo, Status,
+                   Stop)
+from ._errors import (CallbackFailed, Cancelled, Corrupt, Error, FileNotFound, Incompatible, InputOutputError,
+                      InternalError, InvalidArgument, LimitExceeded, NotFound, OutOfMemory, StateError, Unsupported)
+from ._noun import Noun
+from .catalogue import (Method, build_info, check_spec, describe, file_noun, file_sections, methods, status_name,
+                        status_text, version)
+from .filters import Filter, exclude
+from .index import Estimate, Hits, Index, RangeHits, estimate, topk_merge
+from .quantizer import Quantizer
+from .runtime import Memory, Runtime
+from .transform import Transform
+
+__version__ = VERSION
+__all__ = [
+    "CallbackFailed", "Cancelled", "Corrupt", "Error", "Estimate", "FileNotFound", "Filter", "Hits", "Incompatible",
+    "Index", "IndexStats", "InputInfo", "InputOutputError", "InternalError", "InvalidArgument", "KeyInfo",
+    "LimitExceeded", "Memory", "Method", "MethodInfo", "Metric", "NotFound", "OperatingPoint", "OutOfMemory",
+    "Quantizer", "RangeHits", "Runtime", "SectionInfo", "StateError", "Status", "Stop", "Transform", "Unsupported",
+    "build_info", "check_spec", "describe", "estimate", "exclude", "file_noun", "file_sections", "from_bytes",
+    "methods", "open", "spec", "status_name", "status_text", "topk_merge", "version",
+]
+
+_NOUNS: dict[str, type[Noun]] = {kind.noun: kind for kind in (Index, Quantizer, Transform)}
+
+
+def open(path: str | os.PathLike[str], *, mmap: bool = False, verify: bool | None = None, max_bytes: int = 0,
+         runtime: Runtime | None = None) -> Any:
+    """Opens whichever noun the file holds; it needs only the path. The options are those of Index.open."""
+    kind = _NOUNS.get(file_noun(path), Index)
+    return kind.open(path, mmap=mmap, verify=verify, max_bytes=max_bytes, runtime=runtime)
+
+
+def from_bytes(data: Any, *, runtime: Runtime | None = None) -> Any:
+    """Opens whichever noun the bytes of to_bytes() hold."""
+    *others, last = _NOUNS.values()
+    for kind in others:
+        try:
+            return kind.from_bytes(data, runtime=runtime)
+        except Incompatible:  # another noun
+            pass
+    return last.from_bytes(data, runtime=runtime)

@@ -1,0 +1,1070 @@
+//! Every declaration of the C headers.
+//!
+//! Written by bindings/generate from the public headers and the method tables: change those, then `make generate`.
+//!
+//! SPDX-License-Identifier: MIT
+
+use core::ffi::{c_char, c_int, c_void};
+use core::marker::{PhantomData, PhantomPinned};
+use core::mem::size_of;
+
+/// The version of the headers that these declarations were made from.
+pub const SONDE_HEADER_VERSION: &str = "1.0.0";
+
+pub type sonde_status = u32;
+/// success
+pub const SONDE_OK: sonde_status = 0;
+/// an argument is outside what the function accepts
+pub const SONDE_INVALID_ARGUMENT: sonde_status = 1;
+/// the allocator returned no memory
+pub const SONDE_OUT_OF_MEMORY: sonde_status = 2;
+/// a limit given by the caller would be exceeded
+pub const SONDE_LIMIT: sonde_status = 3;
+/// the operating system reported an input or output error
+pub const SONDE_IO: sonde_status = 4;
+/// the file, method, key or id does not exist
+pub const SONDE_NOT_FOUND: sonde_status = 5;
+/// the data is damaged or is not what it claims to be
+pub const SONDE_CORRUPT: sonde_status = 6;
+/// this method or build does not offer the operation
+pub const SONDE_UNSUPPORTED: sonde_status = 7;
+/// the two things do not fit together
+pub const SONDE_INCOMPATIBLE: sonde_status = 8;
+/// the handle is not in a state that allows the call
+pub const SONDE_STATE: sonde_status = 9;
+/// the caller cancelled the work
+pub const SONDE_CANCELLED: sonde_status = 10;
+/// a function supplied by the caller failed
+pub const SONDE_CALLBACK: sonde_status = 11;
+/// a defect in the library
+pub const SONDE_INTERNAL: sonde_status = 12;
+/// fixes the width of the enum; never returned
+pub const SONDE_STATUS_MAX: sonde_status = 2147483647;
+
+/// Element types. BITS packs eight columns into a byte, column 0 in the lowest bit of byte 0.
+pub type sonde_dtype = u32;
+pub const SONDE_DTYPE_F32: sonde_dtype = 1;
+/// IEEE 754 binary16
+pub const SONDE_DTYPE_F16: sonde_dtype = 2;
+/// upper half of an f32
+pub const SONDE_DTYPE_BF16: sonde_dtype = 3;
+pub const SONDE_DTYPE_I8: sonde_dtype = 4;
+pub const SONDE_DTYPE_U8: sonde_dtype = 5;
+pub const SONDE_DTYPE_BITS: sonde_dtype = 6;
+pub const SONDE_DTYPE_I32: sonde_dtype = 7;
+pub const SONDE_DTYPE_I64: sonde_dtype = 8;
+
+/// Distances and similarities. Scores come best first: L2 (squared) and HAMMING smaller is nearer, IP and COSINE larger
+/// is nearer. The cosine with a zero vector is 0. docs/metrics.md has the definitions.
+pub type sonde_metric = u32;
+pub const SONDE_METRIC_L2: sonde_metric = 1;
+pub const SONDE_METRIC_IP: sonde_metric = 2;
+pub const SONDE_METRIC_COSINE: sonde_metric = 3;
+pub const SONDE_METRIC_HAMMING: sonde_metric = 4;
+
+pub type sonde_log_level = u32;
+pub const SONDE_LOG_INFO: sonde_log_level = 1;
+pub const SONDE_LOG_WARNING: sonde_log_level = 2;
+
+pub type sonde_open_mode = u32;
+/// copy into memory; the handle can be changed
+pub const SONDE_OPEN_READ: sonde_open_mode = 1;
+/// map the file; instant, shared between processes, read-only
+pub const SONDE_OPEN_MMAP: sonde_open_mode = 2;
+
+pub type sonde_verify = u32;
+/// every checksum, every structure (the default)
+pub const SONDE_VERIFY_FULL: sonde_verify = 1;
+/// header, table of contents, sizes and structure; bulk data is not summed
+pub const SONDE_VERIFY_FAST: sonde_verify = 2;
+
+/// Which ids a search may return. Filters act inside the scan: k hits come back whenever k allowed rows exist.
+pub type sonde_filter_kind = u32;
+/// id i is allowed if bit i is set (bit i % 8 of byte i / 8); ids \>= count are not
+pub const SONDE_FILTER_BITMAP: sonde_filter_kind = 1;
+/// ids\[0..count), ascending
+pub const SONDE_FILTER_IDS: sonde_filter_kind = 2;
+/// first \<= id \< last
+pub const SONDE_FILTER_RANGE: sonde_filter_kind = 3;
+/// accept(id, user) != 0; called on the calling thread only, so the search is serial
+pub const SONDE_FILTER_CALLBACK: sonde_filter_kind = 4;
+
+/// Why a query's list of hits ended.
+pub type sonde_stop = u32;
+/// every allowed row was scored: these are the k best
+pub const SONDE_STOP_EXACT: sonde_stop = 1;
+/// the wanted effort or recall was reached
+pub const SONDE_STOP_EFFORT: sonde_stop = 2;
+/// every allowed row was scored and there are fewer than k
+pub const SONDE_STOP_FEWER: sonde_stop = 3;
+
+/// Where a handle gets threads and memory from, and whom it tells. Optional everywhere: NULL gives each handle a
+/// private one with the defaults. A handle keeps the runtime alive, so the order of the two frees does not matter.
+#[repr(C)]
+pub struct sonde_runtime {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// A learned or fixed map from vectors of `dim` columns to vectors of `dim_out` columns.
+#[repr(C)]
+pub struct sonde_transform {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// A learned or fixed map from vectors of `dim` columns to codes of a fixed number of bytes.
+#[repr(C)]
+pub struct sonde_quantizer {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// Rows of `dim` columns under 64-bit ids, and what it takes to find the nearest of them.
+#[repr(C)]
+pub struct sonde_index {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// All rows within `radius`: l2 and hamming score \<= radius, ip and cosine score \>= radius. options-\>k is not used;
+/// recall, effort and filters are as in search (exact by default: recall 0 means 1 here). The result is yours. Class A.
+#[repr(C)]
+pub struct sonde_range_hits {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// A borrowed view of a row-major matrix. The library never keeps it. `data` is not const because the same struct
+/// describes outputs; inputs are never written. Frozen: this struct will not change.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_array {
+    /// first byte of row 0; no alignment is needed; NULL only if rows is 0
+    pub data: *mut c_void,
+    /// \>= 0
+    pub rows: i64,
+    /// elements in a row, \>= 1; for BITS the number of bits
+    pub cols: i64,
+    /// bytes from one row to the next; 0 = rows are packed
+    pub stride: i64,
+    /// a sonde_dtype
+    pub dtype: u32,
+    /// 0
+    pub reserved: u32,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_array>() == 40);
+
+/// A named input of train, fit or step: sonde_input inputs\[\] = {{"vectors", &x}, {"queries", &q}};
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_input {
+    /// a name from the method's table (sonde list, or sonde_input_at)
+    pub name: *const c_char,
+    /// borrowed for the call
+    pub array: *const sonde_array,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_input>() == 16);
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_runtime_options {
+    /// sizeof(sonde_runtime_options), set by SONDE_RUNTIME_OPTIONS_INIT
+    pub size: u32,
+    /// most threads a call may use; 0 = the processors this process may run on
+    pub threads: u32,
+    /// most bytes that handles of this runtime may hold together, scratch that is kept for later
+    /// calls included; 0 = no limit
+    pub memory_limit: u64,
+    /// Both or neither. alloc returns memory aligned to `align` (a power of two \<= 2 MiB) or NULL. They are called
+    /// from
+    /// several threads at once.
+    pub alloc: Option<unsafe extern "C" fn(usize, usize, *mut c_void) -> *mut c_void>,
+    pub release: Option<unsafe extern "C" fn(*mut c_void, usize, usize, *mut c_void)>,
+    pub memory_user: *mut c_void,
+    /// Called on the thread that called the library, several times a second during long work. done \<= total, total \>=
+    /// 1.
+    /// Return nonzero to cancel. It must not call back into the handle that is working.
+    pub progress: Option<unsafe extern "C" fn(*const c_char, u64, u64, *mut c_void) -> c_int>,
+    pub progress_user: *mut c_void,
+    /// Called on the thread that called the library; level is a sonde_log_level. Without it the library is silent.
+    pub log: Option<unsafe extern "C" fn(u32, *const c_char, *mut c_void)>,
+    pub log_user: *mut c_void,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_runtime_options>() == 72);
+/// A [`sonde_runtime_options`] with every default.
+pub const SONDE_RUNTIME_OPTIONS_INIT: sonde_runtime_options = sonde_runtime_options {
+    size: size_of::<sonde_runtime_options>() as u32,
+    threads: 0,
+    memory_limit: 0,
+    alloc: None,
+    release: None,
+    memory_user: core::ptr::null_mut(),
+    progress: None,
+    progress_user: core::ptr::null_mut(),
+    log: None,
+    log_user: core::ptr::null_mut(),
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_method_info {
+    /// set by SONDE_METHOD_INFO_INIT
+    pub size: u32,
+    /// keys, those common to the noun included
+    pub key_count: u32,
+    pub input_count: u32,
+    pub reserved: u32,
+    /// "index", "quantizer", "transform"
+    pub noun: *const c_char,
+    /// "ivf"
+    pub name: *const c_char,
+    /// one sentence
+    pub summary: *const c_char,
+    /// the paper or practice it comes from
+    pub source: *const c_char,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_method_info>() == 48);
+/// A [`sonde_method_info`] with every default.
+pub const SONDE_METHOD_INFO_INIT: sonde_method_info = sonde_method_info {
+    size: size_of::<sonde_method_info>() as u32,
+    key_count: 0,
+    input_count: 0,
+    reserved: 0,
+    noun: core::ptr::null(),
+    name: core::ptr::null(),
+    summary: core::ptr::null(),
+    source: core::ptr::null(),
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_key_info {
+    /// set by SONDE_KEY_INFO_INIT
+    pub size: u32,
+    pub reserved: u32,
+    pub name: *const c_char,
+    /// "int", "real", "word", "spec"
+    pub kind: *const c_char,
+    /// the default as text; "" = the key must be given
+    pub fallback: *const c_char,
+    /// words that are accepted, separated by '|', or ""
+    pub words: *const c_char,
+    /// for "spec": the noun of the nested spec, else ""
+    pub noun: *const c_char,
+    /// one line
+    pub help: *const c_char,
+    /// for "int" and "real"
+    pub min: f64,
+    pub max: f64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_key_info>() == 72);
+/// A [`sonde_key_info`] with every default.
+pub const SONDE_KEY_INFO_INIT: sonde_key_info = sonde_key_info {
+    size: size_of::<sonde_key_info>() as u32,
+    reserved: 0,
+    name: core::ptr::null(),
+    kind: core::ptr::null(),
+    fallback: core::ptr::null(),
+    words: core::ptr::null(),
+    noun: core::ptr::null(),
+    help: core::ptr::null(),
+    min: 0.0,
+    max: 0.0,
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_input_info {
+    /// set by SONDE_INPUT_INFO_INIT
+    pub size: u32,
+    /// 1 or 0
+    pub required: u32,
+    pub name: *const c_char,
+    /// in words, such as "n x dim"
+    pub shape: *const c_char,
+    /// such as "f32 f16 bf16 i8 u8"
+    pub dtypes: *const c_char,
+    pub help: *const c_char,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_input_info>() == 40);
+/// A [`sonde_input_info`] with every default.
+pub const SONDE_INPUT_INFO_INIT: sonde_input_info = sonde_input_info {
+    size: size_of::<sonde_input_info>() as u32,
+    required: 0,
+    name: core::ptr::null(),
+    shape: core::ptr::null(),
+    dtypes: core::ptr::null(),
+    help: core::ptr::null(),
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_open_options {
+    /// set by SONDE_OPEN_OPTIONS_INIT
+    pub size: u32,
+    /// a sonde_open_mode; 0 = READ
+    pub mode: u32,
+    /// a sonde_verify; 0 = FULL in READ mode, FAST in MMAP mode
+    pub verify: u32,
+    pub reserved: u32,
+    /// refuse larger files with LIMIT; 0 = no limit
+    pub max_bytes: u64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_open_options>() == 24);
+/// A [`sonde_open_options`] with every default.
+pub const SONDE_OPEN_OPTIONS_INIT: sonde_open_options = sonde_open_options {
+    size: size_of::<sonde_open_options>() as u32,
+    mode: 0,
+    verify: 0,
+    reserved: 0,
+    max_bytes: 0,
+};
+
+/// One section of a container file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_section_info {
+    /// set by SONDE_SECTION_INFO_INIT in the first element; the others are set by the call
+    pub size: u32,
+    /// bytes of one element
+    pub element_size: u32,
+    /// name, zero-terminated
+    pub tag: [c_char; 16],
+    /// the child handle it belongs to, "" = the file's own, such as "code"
+    pub path: [c_char; 64],
+    /// bytes from the start of the file
+    pub offset: u64,
+    pub bytes: u64,
+    /// stored CRC-32C
+    pub checksum: u64,
+    /// 1 if the bytes match the checksum
+    pub intact: u32,
+    pub reserved: u32,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_section_info>() == 120);
+/// A [`sonde_section_info`] with every default.
+pub const SONDE_SECTION_INFO_INIT: sonde_section_info = sonde_section_info {
+    size: size_of::<sonde_section_info>() as u32,
+    element_size: 0,
+    tag: [0; 16],
+    path: [0; 64],
+    offset: 0,
+    bytes: 0,
+    checksum: 0,
+    intact: 0,
+    reserved: 0,
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_filter {
+    /// sizeof(sonde_filter), set by SONDE_FILTER_INIT
+    pub size: u32,
+    /// a sonde_filter_kind
+    pub kind: u32,
+    /// 1 = the filter names what is forbidden instead
+    pub exclude: u32,
+    pub reserved: u32,
+    /// BITMAP: (count + 7) / 8 bytes
+    pub bits: *const u8,
+    /// IDS
+    pub ids: *const i64,
+    /// BITMAP: bits; IDS: ids
+    pub count: i64,
+    /// RANGE
+    pub first: i64,
+    /// RANGE
+    pub last: i64,
+    /// CALLBACK
+    pub accept: Option<unsafe extern "C" fn(i64, *mut c_void) -> c_int>,
+    pub user: *mut c_void,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_filter>() == 72);
+/// A [`sonde_filter`] with every default.
+pub const SONDE_FILTER_INIT: sonde_filter = sonde_filter {
+    size: size_of::<sonde_filter>() as u32,
+    kind: 0,
+    exclude: 0,
+    reserved: 0,
+    bits: core::ptr::null(),
+    ids: core::ptr::null(),
+    count: 0,
+    first: 0,
+    last: 0,
+    accept: None,
+    user: core::ptr::null_mut(),
+};
+
+/// Settings belong to the call, never to the index.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_search_options {
+    /// sizeof(sonde_search_options), set by SONDE_SEARCH_OPTIONS_INIT
+    pub size: u32,
+    /// hits a query, 0 = 10; at most 65536
+    pub k: u32,
+    /// share of the true k nearest that is wanted, in (0, 1\]; 0 = 0.95; 1 = exact over what is stored
+    pub recall: f32,
+    /// instead of recall: a fixed effort (ivf: lists visited); 0 = by recall
+    pub effort: u32,
+    /// with effort: candidates a hit that are scored again on the refine tier; 0 = the method's own
+    pub refine: u32,
+    /// most threads for this call; 0 = the runtime's
+    pub threads: u32,
+    /// NULL = all rows
+    pub filter: *const sonde_filter,
+    /// 0 or 1: one filter for all queries; else one for each query (= rows of queries)
+    pub filter_count: i64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_search_options>() == 40);
+/// A [`sonde_search_options`] with every default.
+pub const SONDE_SEARCH_OPTIONS_INIT: sonde_search_options = sonde_search_options {
+    size: size_of::<sonde_search_options>() as u32,
+    k: 0,
+    recall: 0.0,
+    effort: 0,
+    refine: 0,
+    threads: 0,
+    filter: core::ptr::null(),
+    filter_count: 0,
+};
+
+/// Where hits go: row-major nq x k, best first, yours. Missing hits have id -1 and the worst score of the metric
+/// (+infinity for l2 and hamming, -infinity for ip and cosine). Equal scores come in ascending order of id.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_hits {
+    /// sizeof(sonde_hits), set by SONDE_HITS_INIT
+    pub size: u32,
+    pub reserved: u32,
+    /// nq x k, required
+    pub ids: *mut i64,
+    /// nq x k, or NULL
+    pub scores: *mut f32,
+    /// nq: hits found, or NULL
+    pub count: *mut i32,
+    /// nq: a sonde_stop, or NULL
+    pub reason: *mut u8,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_hits>() == 40);
+/// A [`sonde_hits`] with every default.
+pub const SONDE_HITS_INIT: sonde_hits = sonde_hits {
+    size: size_of::<sonde_hits>() as u32,
+    reserved: 0,
+    ids: core::ptr::null_mut(),
+    scores: core::ptr::null_mut(),
+    count: core::ptr::null_mut(),
+    reason: core::ptr::null_mut(),
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_tune_options {
+    /// sizeof(sonde_tune_options), set by SONDE_TUNE_OPTIONS_INIT
+    pub size: u32,
+    /// 0 = the runtime's
+    pub threads: u32,
+    /// time budget, 0 = none; at least one pass is made
+    pub seconds: f64,
+    /// of the choice of rows when queries is NULL
+    pub seed: u64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_tune_options>() == 24);
+/// A [`sonde_tune_options`] with every default.
+pub const SONDE_TUNE_OPTIONS_INIT: sonde_tune_options = sonde_tune_options {
+    size: size_of::<sonde_tune_options>() as u32,
+    threads: 0,
+    seconds: 0.0,
+    seed: 0,
+};
+
+/// One point of the calibrated curve.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_operating_point {
+    /// set by SONDE_OPERATING_POINT_INIT
+    pub size: u32,
+    pub k: u32,
+    pub effort: u32,
+    pub refine: u32,
+    /// mean over the calibration queries
+    pub recall: f32,
+    /// lower end of a one-sided 95 % confidence interval of the mean
+    pub recall_low: f32,
+    /// recall of the worst 5 %
+    pub recall_p05: f32,
+    /// share of the rows that were scored
+    pub cost: f32,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_operating_point>() == 32);
+/// A [`sonde_operating_point`] with every default.
+pub const SONDE_OPERATING_POINT_INIT: sonde_operating_point = sonde_operating_point {
+    size: size_of::<sonde_operating_point>() as u32,
+    k: 0,
+    effort: 0,
+    refine: 0,
+    recall: 0.0,
+    recall_low: 0.0,
+    recall_p05: 0.0,
+    cost: 0.0,
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_index_stats {
+    /// set by SONDE_INDEX_STATS_INIT
+    pub size: u32,
+    /// a sonde_metric
+    pub metric: u32,
+    pub dim: i64,
+    /// live rows
+    pub count: i64,
+    /// rows removed but not yet given back
+    pub removed: i64,
+    /// partitions (flat: 1)
+    pub lists: i64,
+    /// rows
+    pub largest_list: i64,
+    pub empty_lists: i64,
+    /// held by the handle; mapped bytes are not in it
+    pub memory_bytes: u64,
+    pub mapped_bytes: u64,
+    /// bytes stored for a row: code, refine tier, factors, id
+    pub row_bytes: u64,
+    /// grows by 1 with each add, remove, compact or merge that changed something
+    pub version: u64,
+    /// 1 or 0
+    pub trained: u32,
+    /// 0 no, 1 on stored rows, 2 on given queries
+    pub calibrated: u32,
+    /// live rows at calibration
+    pub calibrated_at: i64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_index_stats>() == 104);
+/// A [`sonde_index_stats`] with every default.
+pub const SONDE_INDEX_STATS_INIT: sonde_index_stats = sonde_index_stats {
+    size: size_of::<sonde_index_stats>() as u32,
+    metric: 0,
+    dim: 0,
+    count: 0,
+    removed: 0,
+    lists: 0,
+    largest_list: 0,
+    empty_lists: 0,
+    memory_bytes: 0,
+    mapped_bytes: 0,
+    row_bytes: 0,
+    version: 0,
+    trained: 0,
+    calibrated: 0,
+    calibrated_at: 0,
+};
+
+extern "C" {
+    /// The version of the library that is running, as "1.0.0". Static storage. Class A. Since 1.0.
+    pub fn sonde_version() -> *const c_char;
+
+    /// How this library was built and what it chose on this machine: one line of key=value pairs, such as
+    /// "version=1.0.0 isa=avx512 cpu=generic,avx2,avx512 blas=openblas threads=libomp".
+    /// isa is the instruction set in use (SONDE_ISA in the environment can lower it: generic|avx2|avx512 on x86-64,
+    /// generic|neon|crc32|dotprod on AArch64).
+    /// Static storage. Class A. Since 1.0.
+    pub fn sonde_build_info() -> *const c_char;
+
+    /// The name of a status, such as "INVALID_ARGUMENT"; "UNKNOWN" for a value that is none. Static storage. Class A.
+    pub fn sonde_status_name(status: sonde_status) -> *const c_char;
+
+    /// One general sentence about a status. Static storage. Class A.
+    pub fn sonde_status_text(status: sonde_status) -> *const c_char;
+
+    /// What went wrong in the last call of this thread that failed: which argument, its value, what was expected, and
+    /// what
+    /// to change. Never NULL; "" before the first failure. Valid until the next failing call of this thread. Class A.
+    pub fn sonde_error_message() -> *const c_char;
+
+    /// Makes a runtime. options NULL = defaults. INVALID_ARGUMENT, OUT_OF_MEMORY. Class A. Since 1.0.
+    pub fn sonde_runtime_create(
+        options: *const sonde_runtime_options,
+        runtime: *mut *mut sonde_runtime,
+    ) -> sonde_status;
+
+    /// Asks all work of this runtime to stop; each call that is running returns CANCELLED soon. Safe from any thread
+    /// and
+    /// from a signal handler. It stays in force until sonde_runtime_resume. Class A. Since 1.0.
+    pub fn sonde_runtime_cancel(runtime: *mut sonde_runtime);
+
+    /// Takes sonde_runtime_cancel back. Class A. Since 1.0.
+    pub fn sonde_runtime_resume(runtime: *mut sonde_runtime);
+
+    /// Bytes that handles of this runtime hold now (scratch kept for later calls included), and the most they held.
+    /// Either
+    /// output may be NULL. Class A. Since 1.0.
+    pub fn sonde_runtime_memory(
+        runtime: *const sonde_runtime,
+        used_bytes: *mut u64,
+        peak_bytes: *mut u64,
+    ) -> sonde_status;
+
+    /// Gives the caller's share up; memory goes when the last handle that uses it is freed. Class C. Since 1.0.
+    pub fn sonde_runtime_free(runtime: *mut sonde_runtime);
+
+    /// The position-th method over all nouns, in a fixed order. NOT_FOUND past the end. Class A. Since 1.0.
+    pub fn sonde_method_at(position: u32, info: *mut sonde_method_info) -> sonde_status;
+
+    /// The position-th key, or input, of a method. NOT_FOUND for an unknown noun or method (the message names the
+    /// nearest)
+    /// and past the end. Class A. Since 1.0.
+    pub fn sonde_key_at(
+        noun: *const c_char,
+        method: *const c_char,
+        position: u32,
+        info: *mut sonde_key_info,
+    ) -> sonde_status;
+
+    /// The position-th key, or input, of a method. NOT_FOUND for an unknown noun or method (the message names the
+    /// nearest)
+    /// and past the end. Class A. Since 1.0.
+    pub fn sonde_input_at(
+        noun: *const c_char,
+        method: *const c_char,
+        position: u32,
+        info: *mut sonde_input_info,
+    ) -> sonde_status;
+
+    /// A readable page about one method: summary, source, keys with ranges and defaults, inputs. Writes at most
+    /// `capacity`
+    /// bytes, always ends with a zero byte if capacity \> 0, and gives the length of the whole text (without the zero)
+    /// in
+    /// \*length, so a call with capacity 0 measures. NOT_FOUND. Class A. Since 1.0.
+    pub fn sonde_describe(
+        noun: *const c_char,
+        method: *const c_char,
+        text: *mut c_char,
+        capacity: usize,
+        length: *mut usize,
+    ) -> sonde_status;
+
+    /// Checks a spec against the tables without building anything, and writes its canonical form with every default
+    /// filled
+    /// in (text, capacity, length as in sonde_describe). INVALID_ARGUMENT, NOT_FOUND. Class A. Since 1.0.
+    pub fn sonde_spec_check(
+        noun: *const c_char,
+        spec: *const c_char,
+        text: *mut c_char,
+        capacity: usize,
+        length: *mut usize,
+    ) -> sonde_status;
+
+    /// Lists the sections of a container file and verifies each checksum. Fills at most `capacity` elements and gives
+    /// the
+    /// number of sections in \*count. sections may be NULL if capacity is 0. `noun` (may be NULL; at least 16 bytes)
+    /// receives
+    /// what kind of handle the file holds, such as "index". IO, NOT_FOUND, CORRUPT (header or table of contents). Class
+    /// A.
+    pub fn sonde_file_sections(
+        path: *const c_char,
+        sections: *mut sonde_section_info,
+        capacity: i64,
+        count: *mut i64,
+        noun: *mut c_char,
+    ) -> sonde_status;
+
+    /// Makes a transform for vectors of `dim` columns (1..65536) from a spec ("sonde list transform" names the
+    /// methods).
+    /// A method that learns nothing is ready at once. INVALID_ARGUMENT, NOT_FOUND, OUT_OF_MEMORY. Class A. Since 1.0.
+    pub fn sonde_transform_create(
+        spec: *const c_char,
+        dim: i64,
+        runtime: *mut sonde_runtime,
+        transform: *mut *mut sonde_transform,
+    ) -> sonde_status;
+
+    /// Learns from named inputs; every method that learns takes "vectors" (n x dim). Replaces what was learned before;
+    /// on
+    /// failure or cancel the old state stays. INVALID_ARGUMENT, CANCELLED, ... Class C. Since 1.0.
+    pub fn sonde_transform_train(
+        transform: *mut sonde_transform,
+        inputs: *const sonde_input,
+        count: usize,
+    ) -> sonde_status;
+
+    /// out\[i\] = T(in\[i\]). in: n x dim, any numeric dtype; out: n x sonde_transform_dim_out, f32, yours; it may be
+    /// the same
+    /// memory as `in` only if both are f32 of equal shape and stride. STATE if untrained. Time O(n dim dim_out) at
+    /// most.
+    /// Class A. Since 1.0.
+    pub fn sonde_transform_apply(
+        transform: *const sonde_transform,
+        r#in: *const sonde_array,
+        out: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// The way back: in: n x dim_out, out: n x dim, f32. Exact for rotations, least squares for projections,
+    /// UNSUPPORTED
+    /// where there is none (normalise). Class A. Since 1.0.
+    pub fn sonde_transform_apply_inverse(
+        transform: *const sonde_transform,
+        r#in: *const sonde_array,
+        out: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// Columns that go in and come out; 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_transform_dim(transform: *const sonde_transform) -> i64;
+
+    /// Columns that go in and come out; 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_transform_dim_out(transform: *const sonde_transform) -> i64;
+
+    /// true once it can be applied. Class A. Since 1.0.
+    pub fn sonde_transform_trained(transform: *const sonde_transform) -> bool;
+
+    /// The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    pub fn sonde_transform_spec(transform: *const sonde_transform) -> *const c_char;
+
+    /// Writes one file, atomically; opens it again (options NULL = defaults). IO, CORRUPT, INCOMPATIBLE (the file holds
+    /// another noun), LIMIT. An untrained transform can be saved too. Class A. Since 1.0.
+    pub fn sonde_transform_save(transform: *const sonde_transform, path: *const c_char) -> sonde_status;
+
+    /// Writes one file, atomically; opens it again (options NULL = defaults). IO, CORRUPT, INCOMPATIBLE (the file holds
+    /// another noun), LIMIT. An untrained transform can be saved too. Class A. Since 1.0.
+    pub fn sonde_transform_open(
+        path: *const c_char,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        transform: *mut *mut sonde_transform,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_transform_save_buffer(
+        transform: *const sonde_transform,
+        buffer: *mut c_void,
+        capacity: usize,
+        length: *mut usize,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_transform_open_buffer(
+        buffer: *const c_void,
+        length: usize,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        transform: *mut *mut sonde_transform,
+    ) -> sonde_status;
+
+    /// Class C. Since 1.0.
+    pub fn sonde_transform_free(transform: *mut sonde_transform);
+
+    /// Makes a quantizer for vectors of `dim` columns (1..65536) from a spec ("sonde list quantizer" names the
+    /// methods).
+    /// INVALID_ARGUMENT (the message says what would fit, such as values of m that divide dim), NOT_FOUND,
+    /// OUT_OF_MEMORY.
+    /// Class A. Since 1.0.
+    pub fn sonde_quantizer_create(
+        spec: *const c_char,
+        dim: i64,
+        runtime: *mut sonde_runtime,
+        quantizer: *mut *mut sonde_quantizer,
+    ) -> sonde_status;
+
+    /// Learns from named inputs; every method takes "vectors" (n x dim, any numeric dtype, n at least what the method
+    /// asks
+    /// for). Replaces what was learned before; on failure or cancel the old state stays. The result depends on data,
+    /// spec and
+    /// instruction set, never on threads. Class C. Since 1.0.
+    pub fn sonde_quantizer_train(
+        quantizer: *mut sonde_quantizer,
+        inputs: *const sonde_input,
+        count: usize,
+    ) -> sonde_status;
+
+    /// codes\[i\] = code of vectors\[i\]. vectors: n x dim; codes: n x sonde_quantizer_code_bytes, u8, yours. STATE if
+    /// untrained,
+    /// INVALID_ARGUMENT for NaN and infinities. Class A. Since 1.0.
+    pub fn sonde_quantizer_encode(
+        quantizer: *const sonde_quantizer,
+        vectors: *const sonde_array,
+        codes: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// vectors\[i\] = reconstruction of codes\[i\]; vectors: n x dim, f32, yours. CORRUPT if a code is none of this
+    /// quantizer's.
+    /// Class A. Since 1.0.
+    pub fn sonde_quantizer_decode(
+        quantizer: *const sonde_quantizer,
+        codes: *const sonde_array,
+        vectors: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// scores\[i\]\[j\] = score of query i with the reconstruction of code j, computed on the codes (asymmetric).
+    /// metric: a
+    /// sonde_metric but HAMMING. queries: nq x dim; codes: n x code_bytes; scores: nq x n, f32, yours. Time
+    /// O(nq (dim + n code_bytes)). Class A. Since 1.0.
+    pub fn sonde_quantizer_distances(
+        quantizer: *const sonde_quantizer,
+        metric: u32,
+        queries: *const sonde_array,
+        codes: *const sonde_array,
+        scores: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// Columns of a vector; bytes of a code; 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_quantizer_dim(quantizer: *const sonde_quantizer) -> i64;
+
+    /// Columns of a vector; bytes of a code; 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_quantizer_code_bytes(quantizer: *const sonde_quantizer) -> i64;
+
+    /// true once it can encode. Class A. Since 1.0.
+    pub fn sonde_quantizer_trained(quantizer: *const sonde_quantizer) -> bool;
+
+    /// The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    pub fn sonde_quantizer_spec(quantizer: *const sonde_quantizer) -> *const c_char;
+
+    /// Writes one file, atomically; opens it again (options NULL = defaults). Class A. Since 1.0.
+    pub fn sonde_quantizer_save(quantizer: *const sonde_quantizer, path: *const c_char) -> sonde_status;
+
+    /// Writes one file, atomically; opens it again (options NULL = defaults). Class A. Since 1.0.
+    pub fn sonde_quantizer_open(
+        path: *const c_char,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        quantizer: *mut *mut sonde_quantizer,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_quantizer_save_buffer(
+        quantizer: *const sonde_quantizer,
+        buffer: *mut c_void,
+        capacity: usize,
+        length: *mut usize,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_quantizer_open_buffer(
+        buffer: *const c_void,
+        length: usize,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        quantizer: *mut *mut sonde_quantizer,
+    ) -> sonde_status;
+
+    /// Class C. Since 1.0.
+    pub fn sonde_quantizer_free(quantizer: *mut sonde_quantizer);
+
+    /// Makes an empty index for vectors of `dim` columns (1..65536; for dtype=bits the number of bits) from a spec.
+    /// Every
+    /// index kind has the keys metric (l2, ip, cosine; flat with dtype=bits: hamming) and duplicates (replace, refuse).
+    /// INVALID_ARGUMENT, NOT_FOUND, OUT_OF_MEMORY. Class A. Since 1.0.
+    pub fn sonde_index_create(
+        spec: *const c_char,
+        dim: i64,
+        runtime: *mut sonde_runtime,
+        index: *mut *mut sonde_index,
+    ) -> sonde_status;
+
+    /// Learns what the method must learn (ivf: centroids and codes) from named inputs: "vectors" (n x dim). Without it
+    /// the
+    /// first add trains on what it is given. STATE if rows are stored already; on failure or cancel nothing has
+    /// changed.
+    /// Class C. Since 1.0.
+    pub fn sonde_index_train(index: *mut sonde_index, inputs: *const sonde_input, count: usize) -> sonde_status;
+
+    /// Adds rows. vectors: n x dim, any numeric dtype (dtype=bits: bits). ids: n values \>= 0 in any order, or NULL for
+    /// the
+    /// numbers that follow the largest id so far (0, 1, 2, ... at first). An id that is stored already is replaced
+    /// (upsert;
+    /// with the spec key duplicates=refuse it is INVALID_ARGUMENT); an id that is twice in `ids` is INVALID_ARGUMENT.
+    /// All
+    /// rows or none. NaN and infinities are INVALID_ARGUMENT, zero vectors are stored. Also LIMIT, OUT_OF_MEMORY,
+    /// CANCELLED,
+    /// STATE (opened mapped). Class B. Since 1.0.
+    pub fn sonde_index_add(index: *mut sonde_index, vectors: *const sonde_array, ids: *const i64) -> sonde_status;
+
+    /// Removes the rows of these ids; ids that are not stored are passed over. \*removed (may be NULL) is how many
+    /// were.
+    /// Space comes back as segments empty, and wholly with compact. Class B. Since 1.0.
+    pub fn sonde_index_remove(index: *mut sonde_index, ids: *const i64, count: i64, removed: *mut i64) -> sonde_status;
+
+    /// Rewrites what holds removed rows and gives all spare memory back. Answers do not change. Class B. Since 1.0.
+    pub fn sonde_index_compact(index: *mut sonde_index) -> sonde_status;
+
+    /// Adds every row of `from` (upsert). Both must have the same spec and, where trained, the same trained parts (made
+    /// by
+    /// opening the same file, or from the same training); else INCOMPATIBLE. Class B on index, A on from. Since 1.0.
+    pub fn sonde_index_merge(index: *mut sonde_index, from: *const sonde_index) -> sonde_status;
+
+    /// Class C. Since 1.0.
+    pub fn sonde_index_free(index: *mut sonde_index);
+
+    /// The k nearest rows of each query. queries: nq x dim, any numeric dtype (dtype=bits: bits), finite. options NULL
+    /// =
+    /// defaults. An empty index gives no hits and OK. Many queries in one call share work and are much faster than one
+    /// each.
+    /// INVALID_ARGUMENT, CANCELLED, CALLBACK, OUT_OF_MEMORY. Class A. Since 1.0.
+    pub fn sonde_index_search(
+        index: *const sonde_index,
+        queries: *const sonde_array,
+        options: *const sonde_search_options,
+        hits: *mut sonde_hits,
+    ) -> sonde_status;
+
+    /// All rows within `radius`: l2 and hamming score \<= radius, ip and cosine score \>= radius. options-\>k is not
+    /// used;
+    /// recall, effort and filters are as in search (exact by default: recall 0 means 1 here). The result is yours.
+    /// Class A.
+    pub fn sonde_index_range_search(
+        index: *const sonde_index,
+        queries: *const sonde_array,
+        radius: f32,
+        options: *const sonde_search_options,
+        hits: *mut *mut sonde_range_hits,
+    ) -> sonde_status;
+
+    /// The arrays inside: hits of query i are offsets\[i\] .. offsets\[i + 1\] of ids and scores, best first. They live
+    /// until
+    /// sonde_range_hits_free. Any output may be NULL. Class A. Since 1.0.
+    pub fn sonde_range_hits_view(
+        hits: *const sonde_range_hits,
+        offsets: *mut *const i64,
+        ids: *mut *const i64,
+        scores: *mut *const f32,
+    );
+
+    /// The arrays inside: hits of query i are offsets\[i\] .. offsets\[i + 1\] of ids and scores, best first. They live
+    /// until
+    /// sonde_range_hits_free. Any output may be NULL. Class A. Since 1.0.
+    pub fn sonde_range_hits_free(hits: *mut sonde_range_hits);
+
+    /// Joins what several searches found for the same queries (shards of one data set, replicas, index kinds): the k
+    /// best of
+    /// all, in the order of sonde_hits. parts\[0..count): what searches with one metric wrote, best first; part p holds
+    /// queries x widths\[p\], and its scores are needed. An id that several parts found comes once, with its best
+    /// score; ids of
+    /// -1 are passed over. merged: queries x k, yours; its reason needs the parts' reasons (EXACT or FEWER where every
+    /// part
+    /// says so, else EFFORT). INVALID_ARGUMENT (a part that is not best first is named), OUT_OF_MEMORY. Time
+    /// O(queries k count). Class A. Since 1.0.
+    pub fn sonde_topk_merge(
+        metric: u32,
+        parts: *const sonde_hits,
+        widths: *const u32,
+        count: usize,
+        queries: i64,
+        k: u32,
+        runtime: *mut sonde_runtime,
+        merged: *mut sonde_hits,
+    ) -> sonde_status;
+
+    /// Measures which effort reaches which recall for k = 1, 10 and 100 on sample queries (at least 50; 500 or more are
+    /// better; real queries are best; NULL = disturbed stored rows), against exact search, and keeps the curve in the
+    /// index
+    /// and its file. The first add of at least 1,000 rows calibrates on stored rows by itself. flat: nothing to do, OK.
+    /// INVALID_ARGUMENT, STATE (empty or untrained), CANCELLED (the old curve stays). Class C. Since 1.0.
+    pub fn sonde_index_tune(
+        index: *mut sonde_index,
+        queries: *const sonde_array,
+        options: *const sonde_tune_options,
+    ) -> sonde_status;
+
+    /// The position-th point, ordered by k, then effort. NOT_FOUND past the end. Class A. Since 1.0.
+    pub fn sonde_index_operating_point(
+        index: *const sonde_index,
+        position: u32,
+        point: *mut sonde_operating_point,
+    ) -> sonde_status;
+
+    /// Rows stored; columns; metric (a sonde_metric). 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_index_count(index: *const sonde_index) -> i64;
+
+    /// Rows stored; columns; metric (a sonde_metric). 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_index_dim(index: *const sonde_index) -> i64;
+
+    /// Rows stored; columns; metric (a sonde_metric). 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_index_metric(index: *const sonde_index) -> u32;
+
+    /// true if the id is stored. Expected O(1) (the first call after opening may build a table). Class A. Since 1.0.
+    pub fn sonde_index_contains(index: *const sonde_index, id: i64) -> bool;
+
+    /// The ids stored, in no particular order: writes at most `capacity`, gives the number stored in \*count. Class A.
+    pub fn sonde_index_ids(index: *const sonde_index, ids: *mut i64, capacity: i64, count: *mut i64) -> sonde_status;
+
+    /// Reconstructs stored rows (exact for flat and where a refine=f32 tier is kept; cosine ivf keeps unit length).
+    /// out: count x dim, f32 (dtype=bits: bits), yours. NOT_FOUND names the first id that is not stored. Class A. Since
+    /// 1.0.
+    pub fn sonde_index_get(
+        index: *const sonde_index,
+        ids: *const i64,
+        count: i64,
+        out: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    pub fn sonde_index_spec(index: *const sonde_index) -> *const c_char;
+
+    /// What the index holds now, as one search would see it. Class A. Since 1.0.
+    pub fn sonde_index_stats_get(index: *const sonde_index, stats: *mut sonde_index_stats) -> sonde_status;
+
+    /// Bytes of memory that an index of this spec would hold with `rows` rows, and the most it needs while it is built
+    /// from
+    /// them in one add. Either output may be NULL. INVALID_ARGUMENT, NOT_FOUND. Class A. Since 1.0.
+    pub fn sonde_index_estimate(
+        spec: *const c_char,
+        dim: i64,
+        rows: i64,
+        memory_bytes: *mut u64,
+        build_bytes: *mut u64,
+    ) -> sonde_status;
+
+    /// Proves the structure: counts, ids, locations, codes in range. CORRUPT names the first thing that is wrong. O(n).
+    /// Class A. Since 1.0.
+    pub fn sonde_index_check(index: *const sonde_index) -> sonde_status;
+
+    /// Writes one file, atomically: a crash or a full disk leaves the old file. The same content gives the same bytes.
+    /// It
+    /// saves what one search would see; others may add meanwhile. IO, OUT_OF_MEMORY, CANCELLED. Class A. Since 1.0.
+    pub fn sonde_index_save(index: *const sonde_index, path: *const c_char) -> sonde_status;
+
+    /// Opens a file; needs only the path. options NULL = read into memory and verify everything. IO, NOT_FOUND,
+    /// CORRUPT,
+    /// INCOMPATIBLE, LIMIT. Class A. Since 1.0.
+    pub fn sonde_index_open(
+        path: *const c_char,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        index: *mut *mut sonde_index,
+    ) -> sonde_status;
+
+    /// The same bytes in memory. With capacity 0 it measures: \*length = bytes needed; else LIMIT if capacity is too
+    /// small.
+    /// Class A. Since 1.0.
+    pub fn sonde_index_save_buffer(
+        index: *const sonde_index,
+        buffer: *mut c_void,
+        capacity: usize,
+        length: *mut usize,
+    ) -> sonde_status;
+
+    /// The same bytes in memory. With capacity 0 it measures: \*length = bytes needed; else LIMIT if capacity is too
+    /// small.
+    /// Class A. Since 1.0.
+    pub fn sonde_index_open_buffer(
+        buffer: *const c_void,
+        length: usize,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        index: *mut *mut sonde_index,
+    ) -> sonde_status;
+}
