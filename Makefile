@@ -214,8 +214,9 @@ demo: ## Installs what it needs, then finds answers in real data, in words
         check-amalgamation check-arm
 setup: ## Installs everything that building and testing need (Debian, as root or with sudo)
 	@tools/setup build test
-test: ## Installs what it needs, then runs every test (ONLY="names" selects)
+test: ## Installs what it needs, then runs every test, the C tests on the amalgamation too (ONLY="names" selects)
 	@tools/setup build test
+	$(if $(ONLY),,+@$(AGAIN) test-here LAYOUT=amalgamation BLAS=none OPENMP=none RUN="--kinds $(C_KINDS)")
 	+@$(AGAIN) all test-here
 test-here: tests
 	@$(VENV) test/run --build $(BUILD) $(RUN) $(ONLY)

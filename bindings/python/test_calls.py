@@ -108,7 +108,7 @@ import numpy as np, sonde
 
 verb, number = sys.argv[1], int(sys.argv[2])
 many = np.random.default_rng(1).standard_normal((100_000, 96), dtype=np.float32)
-index = sonde.Index("ivf(nlist=64)" if verb == "search" else "ivf(nlist=2000, iters=200, sample=10000)", dim=96)
+index = sonde.Index("flat" if verb == "search" else "ivf(nlist=2000, iters=200, sample=10000)", dim=96)
 if verb == "search":
     index.add(many)
 before = index.to_bytes()

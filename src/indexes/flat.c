@@ -312,7 +312,7 @@ static sonde_status search_by_queries(flat_job *job)
     rounds = sonde__max_i64(rounds, (panels + s->threads * GROUP_PANELS - 1) / (s->threads * GROUP_PANELS));
     job->group = lanes * ((panels + s->threads * rounds - 1) / (s->threads * rounds));
     if (s->filter_count > 1) job->group = 1;
-    return sonde__parallel_for(s->runtime, s->threads, s->queries, job->group, NULL, search_group, job);
+    return sonde__parallel_for(s->runtime, s->threads, s->queries, job->group, s->stage, search_group, job);
 }
 
 /* By rows: all queries against some units, into the tops of the worker, which stay between its chunks so that their
@@ -360,7 +360,7 @@ static sonde_status search_by_rows(flat_job *job, sonde__scratch *scratch)
     int64_t workers = sonde__parallel_workers(s->runtime, s->threads, job->all.units, grain);
     SONDE_TRY(make_lanes(job, 0, s->queries, scratch, &job->lanes));
     SONDE_TRY(make_worker_tops(job, workers, scratch));
-    sonde_status status = sonde__parallel_for(s->runtime, s->threads, job->all.units, grain, NULL,
+    sonde_status status = sonde__parallel_for(s->runtime, s->threads, job->all.units, grain, s->stage,
                                               search_units, job);
     for (int64_t i = 0; i < workers * s->queries; i++) {
         if (status == SONDE_OK) sonde__top_merge(&s->top[i % s->queries], &job->tops[i]);

@@ -12,6 +12,9 @@
 
 #define DEFAULT_K 10
 #define DEFAULT_RECALL 0.95f
+#define CONVERTED_BYTES (16 << 20) /* most room for queries that are not packed f32: they come block by block */
+#define FEW_QUERIES 4
+#define LITTLE_WORK (1e8) /* columns of rows times queries: a few milliseconds */
 #define RANGE_K 100 /* range searches with a recall below 1 take the effort that is right for this k */
 
 typedef struct call {
@@ -68,11 +71,11 @@ static sonde_status check_call(call *c, const sonde_index *index, const sonde_ar
 }
 
 /* Kinds may then add and multiply scores without fear of infinities. */
-static sonde_status check_lengths(const call *c, const float *query)
+static sonde_status check_lengths(const call *c, const float *query, int64_t first, int64_t count)
 {
     const sonde__kernels *kernels = sonde__kernels_get();
-    for (int64_t q = 0; q < c->queries.rows; q++)
-        if (!(kernels->norm2(query + q * c->index->dim, c->index->dim) <= SONDE__LENGTH2_MAX))
+    for (int64_t q = first; q < first + count; q++, query += c->index->dim)
+        if (!(kernels->norm2(query, c->index->dim) <= SONDE__LENGTH2_MAX))
             return sonde__fail(SONDE_INVALID_ARGUMENT,
                                "%s: query %lld is longer than 9.2e18, so scores could overflow; scale the "
                                "vectors down",
@@ -135,22 +138,47 @@ static sonde_status guards_status(const call *c, const guard *guards, int64_t co
 
 /* ---- running ----------------------------------------------------------------------------------------- */
 
-/* The queries as packed f32: the caller's own memory where it is that already. */
-static sonde_status read_queries(call *c)
+static bool packed_f32(const sonde_array *array)
+{
+    return array->dtype == SONDE_DTYPE_F32 && array->stride == array->cols * 4 &&
+           (uintptr_t)array->data % sizeof(float) == 0;
+}
+
+/* Searches for the queries first .. first + count - 1, whose packed f32 are `query`. */
+static sonde_status search_some(call *c, const float *query, int64_t first, int64_t count)
+{
+    sonde__search some = c->search;
+    sonde_array raw = c->queries;
+    raw.data = (uint8_t *)raw.data + first * raw.stride;
+    raw.rows = count;
+    if (query) SONDE_TRY(check_lengths(c, query, first, count));
+    some.raw = &raw;
+    some.query = query;
+    some.queries = count;
+    some.top += first;
+    some.reason += first;
+    if (some.filter_count > 1) {
+        some.filter += first;
+        some.filter_count = count;
+    }
+    return c->index->method->search(&some);
+}
+
+/* All at once where they are the caller's packed f32 (or bits), else converted block by block. */
+static sonde_status search_all(call *c)
 {
     const sonde_array *q = &c->queries;
-    int64_t dim = c->index->dim;
-    if (q->dtype == SONDE_DTYPE_BITS) return SONDE_OK;
-    if (q->dtype == SONDE_DTYPE_F32 && q->stride == dim * 4 && (uintptr_t)q->data % sizeof(float) == 0) {
-        c->search.query = q->data;
-    } else {
-        float *rows;
-        if (dim > INT64_MAX / 4 / q->rows) return sonde__fail(SONDE_LIMIT, "%s: too many queries", c->verb);
-        SONDE_TRY(SONDE_SCRATCH(c->scratch, rows, q->rows * dim));
-        sonde__rows_to_f32(q, 0, q->rows, rows, dim);
-        c->search.query = rows;
+    int64_t dim = c->index->dim, block = sonde__min_i64(q->rows, sonde__max_i64(1, CONVERTED_BYTES / 4 / dim));
+    if (q->dtype == SONDE_DTYPE_BITS) return search_some(c, NULL, 0, q->rows);
+    if (packed_f32(q)) return search_some(c, q->data, 0, q->rows);
+    float *rows;
+    SONDE_TRY(SONDE_SCRATCH(c->scratch, rows, block * dim));
+    for (int64_t first = 0; first < q->rows; first += block) {
+        int64_t count = sonde__min_i64(block, q->rows - first);
+        sonde__rows_to_f32(q, first, count, rows, dim);
+        SONDE_TRY(search_some(c, rows, first, count));
     }
-    return check_lengths(c, c->search.query);
+    return SONDE_OK;
 }
 
 /* One top a query, empty. A search with a k that is larger than the index needs no more room than the index. */
@@ -169,6 +197,13 @@ static sonde_status make_tops(call *c, int64_t live)
     return SONDE_OK;
 }
 
+/* Short searches tell no progress: to be called is dearer than they are, for callers in Python. */
+static const char *stage_of(const call *c, const sonde__snapshot *snapshot)
+{
+    double work = (double)snapshot->rows * (double)c->index->dim * (double)c->queries.rows;
+    return c->queries.rows <= FEW_QUERIES && work < LITTLE_WORK ? NULL : c->verb;
+}
+
 /* snapshot NULL: an index that was never filled. */
 static sonde_status search_snapshot(call *c, const sonde__snapshot *snapshot)
 {
@@ -177,9 +212,10 @@ static sonde_status search_snapshot(call *c, const sonde__snapshot *snapshot)
     SONDE_TRY(make_tops(c, live));
     if (live == 0) return SONDE_OK;
     c->search.snapshot = snapshot;
+    c->search.stage = stage_of(c, snapshot);
     if (c->search.filter) filters = sonde__max_i64(c->search.filter_count, 1);
     SONDE_TRY(guard_filters(c, filters, &guards));
-    SONDE_TRY(c->index->method->search(&c->search));
+    SONDE_TRY(search_all(c));
     return guards_status(c, guards, filters);
 }
 
@@ -191,16 +227,13 @@ static sonde_status run(call *c)
     c->search = (sonde__search){.index = c->index,
                                 .runtime = c->index->runtime,
                                 .queries = c->queries.rows,
-                                .raw = &c->queries,
                                 .k = c->range ? RANGE_K : o->k ? o->k : DEFAULT_K,
                                 .recall = o->effort ? 0 : recall,
                                 .effort = o->effort,
                                 .refine = o->refine,
                                 .threads = sonde__runtime_threads(c->index->runtime, o->threads),
                                 .filter = o->filter,
-                                .filter_count = o->filter_count,
-                                .stage = "search"};
-    SONDE_TRY(read_queries(c));
+                                .filter_count = o->filter_count};
     if (!c->index->trained) return search_snapshot(c, NULL);
     sonde__visit visit = sonde__store_enter(c->index->store);
     sonde_status status = search_snapshot(c, visit.snapshot);
