@@ -80,7 +80,7 @@ fn filters_name_what_may_be_found() {
     let bits: Vec<u8> = vec![0b0100_1001; ROWS / 8];
     let ids: Vec<i64> = (0..ROWS as i64).step_by(11).collect();
     let odd = |id: i64| id % 2 == 1;
-    let in_bits = |id: i64| id < ROWS as i64 / 8 * 8 && 0b0100_1001 >> (id % 8) & 1 == 1;
+    let in_bits = |id: i64| id < ROWS as i64 / 8 * 8 && (0b0100_1001 >> (id % 8)) & 1 == 1;
     let cases: [(Filter, &dyn Fn(i64) -> bool); 4] = [
         (Filter::bitmap(&bits), &in_bits),
         (Filter::ids(&ids), &|id| id % 11 == 0),
