@@ -11,6 +11,7 @@ import numpy as np
 
 import measure
 from measure import K, FaissSearch, faiss, sonde
+from prepared import Search
 
 EFFORTS = [4, 8, 16, 32, 64]
 
@@ -46,7 +47,7 @@ class Rounds:
 class SondeIndex:
     def __init__(self, dim, spec):
         self.name = "Sonde " + spec
-        self.index = sonde.Index(spec, dim, sonde.Runtime(len(measure.CPUS)))
+        self.index = sonde.Index(spec, dim, runtime=sonde.Runtime(threads=len(measure.CPUS)))
 
     def add(self, rows, ids):
         self.index.add(rows, ids)
@@ -62,7 +63,7 @@ class SondeIndex:
         return self.index.stats().memory_bytes
 
     def search(self, queries, effort):
-        search = sonde.Search(self.index, queries, K, len(measure.CPUS), effort=effort)
+        search = Search(self.index, queries, K, len(measure.CPUS), effort=effort)
         search.run()
         return search.ids
 

@@ -9,6 +9,7 @@ import numpy as np
 
 import measure
 from measure import K, FaissSearch, alternate, faiss, sonde
+from prepared import Search
 
 BLOCK = 16384  # rows of the sgemm yardstick
 SINGLE = 100   # queries that come one a call
@@ -28,7 +29,7 @@ def same_up_to_ties(data, queries, ours, theirs):
 
 def batch(data, index, flat, threads, args, report):
     queries = data.queries[:args.batch]
-    ours, theirs = sonde.Search(index, queries, K, threads), FaissSearch(flat, queries)
+    ours, theirs = Search(index, queries, K, threads), FaissSearch(flat, queries)
     square = np.random.default_rng(0).standard_normal((2048, 2048), dtype=np.float32)
     best = alternate({"square": gemm_task(square, square), "sgemm": gemm_task(queries, data.base[:BLOCK]),
                       "faiss": theirs.run, "sonde": ours.run}, args)
@@ -48,7 +49,7 @@ def batch(data, index, flat, threads, args, report):
 
 def single(data, index, flat, threads, args):
     queries = data.queries[:SINGLE]
-    ours, theirs = sonde.Search(index, queries, K, threads), FaissSearch(flat, queries)
+    ours, theirs = Search(index, queries, K, threads), FaissSearch(flat, queries)
     big = np.ones(1 << 28, np.float32)
     best = alternate({"read": lambda: big.dot(big), "faiss": theirs.each, "sonde": ours.each}, args)
     moved = len(queries) * data.base.nbytes / 1e9
@@ -78,7 +79,7 @@ def main():
     report = measure.Report("exact", args, data)
     flat = faiss.IndexFlatIP(data.dim)
     flat.add(data.base)
-    index = sonde.Index("flat(metric=ip)", data.dim, sonde.Runtime(len(measure.CPUS)))
+    index = sonde.Index("flat(metric=ip)", data.dim, runtime=sonde.Runtime(threads=len(measure.CPUS)))
     index.add(data.base)
     batches, singles = [], []
     for threads in measure.thread_counts(args):

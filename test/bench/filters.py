@@ -12,6 +12,7 @@ import numpy as np
 
 import measure
 from measure import K, FaissSearch, alternate, faiss, sonde
+from prepared import Search
 
 SHARES = [0.1, 0.01, 0.001, 0.0001]
 BATCH, SINGLE = 1000, 200  # queries
@@ -73,8 +74,8 @@ def compare(data, indexes, allowed, flat, single, threads, args):
     queries = data.queries[:SINGLE if single else BATCH]
     wanted = min(K, len(allowed))
     edge = measure.edges(data, queries, allowed)
-    filters = {"bitmap": sonde.bitmap_filter(allowed, data.rows), "ids": sonde.ids_filter(allowed)}
-    searches = {(name, kind): sonde.Search(index, queries, K, threads, filter=made, recall=0.95)
+    filters = {"bitmap": sonde.Filter(np.isin(np.arange(data.rows), allowed)), "ids": sonde.Filter(allowed)}
+    searches = {(name, kind): Search(index, queries, K, threads, filter=made, recall=0.95)
                 for name, index in indexes.items() for kind, made in filters.items()}
     exact = exact_scans(data, queries, allowed, flat, single)
     ours = {key: search.each if single else search.run for key, search in searches.items()}
@@ -94,7 +95,7 @@ def make(data, args):
     nlist = data.nlist(args.nlist)
     specs = {"flat lists": f"ivf(nlist={nlist}, metric=ip)",
              "sq8 + f16": f"ivf(nlist={nlist}, metric=ip, code=sq(bits=8), refine=f16)"}
-    indexes = {name: sonde.Index(spec, data.dim, sonde.Runtime(len(measure.CPUS))) for name, spec in specs.items()}
+    indexes = {name: sonde.Index(spec, data.dim, runtime=sonde.Runtime(threads=len(measure.CPUS))) for name, spec in specs.items()}
     for index in indexes.values():
         index.add(data.base)
         index.tune(measure.spread(data.train, 2000))

@@ -12,6 +12,7 @@ import math
 
 import measure
 from measure import K, FaissSearch, faiss, sonde
+from prepared import Search
 
 PROBES = [1, 2, 4, 6, 9, 13, 20, 30, 45, 70, 110, 170, 256]
 TARGETS = [0.90, 0.95, 0.99]
@@ -56,20 +57,20 @@ class SondeIndex:
 
     def __init__(self, data, spec, refines):
         self.name, self.refines = "Sonde " + spec, refines
-        self.index = sonde.Index(spec, data.dim, sonde.Runtime(len(measure.CPUS)))
+        self.index = sonde.Index(spec, data.dim, runtime=sonde.Runtime(threads=len(measure.CPUS)))
 
     def build(self, base):
         self.index.add(base)
 
     def bytes(self):
-        return self.index.file_bytes()
+        return len(self.index.to_bytes())
 
     def efforts(self, single, threads):
         lists = self.index.stats().lists
         return [(p, r) for p in PROBES if p <= lists for r in self.refines]
 
     def task(self, queries, effort, single, threads):
-        search = sonde.Search(self.index, queries, K, threads, effort=effort[0], refine=effort[1])
+        search = Search(self.index, queries, K, threads, effort=effort[0], refine=effort[1])
         return search.each if single else search.run, search
 
 
@@ -161,7 +162,7 @@ def calibrate(data, indexes, args, report):
             continue
 
         def reached(target):
-            search = sonde.Search(index.index, unseen, K, len(measure.CPUS), recall=target)
+            search = Search(index.index, unseen, K, len(measure.CPUS), recall=target)
             search.run()
             return measure.recall(data, unseen, search.ids, edge)
         before = reached(0.95)

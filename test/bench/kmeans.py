@@ -36,7 +36,7 @@ class FaissKmeans:
 class SondeTraining:
     def __init__(self, data, spec, threads):
         self.base = data.base
-        self.quantizer = sonde.Quantizer(spec, data.dim, sonde.Runtime(threads))
+        self.quantizer = sonde.Quantizer(spec, data.dim, runtime=sonde.Runtime(threads=threads))
 
     def train(self):
         self.quantizer.train(self.base)

@@ -22,10 +22,10 @@ except ImportError as error:
     print(f"{error}; the benchmarks need: pip install numpy faiss-cpu threadpoolctl", file=sys.stderr)
     sys.exit(2)
 
-import sonde_ctypes as sonde
+from prepared import ROOT, sonde
 
 K = 10
-EXAMPLES = os.path.join(sonde.HERE, "..", "..", "examples", "data")
+EXAMPLES = str(ROOT / "examples/data")
 REST = 0.25       # seconds: longer than idle pools spin
 LEAST_TURN = 0.2  # seconds: short tasks are repeated within a turn
 TIE = 2e-6        # scores closer than this are equal: what f32 sums of a few hundred products may differ by
@@ -166,7 +166,7 @@ def recall(data, queries, ids, edge, wanted=K):
 
 
 class FaissSearch:
-    """A prepared search as sonde_ctypes.Search is one: run() and each() are bare foreign calls."""
+    """A prepared search as prepared.Search is one: run() and each() are bare foreign calls."""
 
     def __init__(self, index, queries, k=K, params=None):
         self.index, self.k, self.params, self.queries = index, k, params, queries
@@ -221,7 +221,7 @@ class Report:
     def __init__(self, name, args, data):
         self.name, self.path, self.tables, self.wanted = name, args.json, [], []
         self.about = (f"{time.strftime('%Y-%m-%d')}; {processor()}, {len(CPUS)} processors; "
-                      f"{data.rows:,} x {data.dim} rows; Sonde {sonde.build_info().decode()}; "
+                      f"{data.rows:,} x {data.dim} rows; Sonde {sonde.build_info()}; "
                       f"faiss {faiss.__version__}; numpy {np.__version__}")
         print(f"# {name}\n\n{self.about}\n", flush=True)
 
