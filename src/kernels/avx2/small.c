@@ -104,53 +104,8 @@ SONDE__INLINE __m256 stages_inside(__m256 x, int64_t n)
     return x;
 }
 
-/* Two stages at once on registers `half` elements apart; the stages inside each go first where `inside` asks. */
-SONDE__INLINE void radix_4(float *x, int64_t half, bool inside)
-{
-    __m256 v[4];
-#pragma GCC unroll 4
-    for (int b = 0; b < 4; b++) {
-        v[b] = _mm256_loadu_ps(x + b * half);
-        if (inside) v[b] = stages_inside(v[b], 8);
-    }
-    __m256 sum01 = _mm256_add_ps(v[0], v[1]), difference01 = _mm256_sub_ps(v[0], v[1]);
-    __m256 sum23 = _mm256_add_ps(v[2], v[3]), difference23 = _mm256_sub_ps(v[2], v[3]);
-    _mm256_storeu_ps(x, _mm256_add_ps(sum01, sum23));
-    _mm256_storeu_ps(x + half, _mm256_add_ps(difference01, difference23));
-    _mm256_storeu_ps(x + 2 * half, _mm256_sub_ps(sum01, sum23));
-    _mm256_storeu_ps(x + 3 * half, _mm256_sub_ps(difference01, difference23));
-}
-
-static void fht_short(float *x, int64_t n)
-{
-    float block[16] = {0};
-    memcpy(block, x, (size_t)n * sizeof *x);
-    __m256 low = stages_inside(_mm256_loadu_ps(block), n), high = stages_inside(_mm256_loadu_ps(block + 8), 8);
-    _mm256_storeu_ps(block, n > 8 ? _mm256_add_ps(low, high) : low);
-    _mm256_storeu_ps(block + 8, _mm256_sub_ps(low, high));
-    memcpy(x, block, (size_t)n * sizeof *x);
-}
-
-static void fht(float *x, int64_t n)
-{
-    if (n < 32) {
-        fht_short(x, n);
-        return;
-    }
-    for (int64_t i = 0; i < n; i += 32) radix_4(x + i, 8, true);
-    int64_t half = 32;
-    for (; 4 * half <= n; half *= 4) {
-        for (int64_t begin = 0; begin < n; begin += 4 * half) {
-            for (int64_t i = 0; i < half; i += 8) radix_4(x + begin + i, half, false);
-        }
-    }
-    if (half == n) return;
-    for (int64_t i = 0; i < half; i += 8) { /* one stage is left: half = n / 2 */
-        __m256 low = _mm256_loadu_ps(x + i), high = _mm256_loadu_ps(x + half + i);
-        _mm256_storeu_ps(x + i, _mm256_add_ps(low, high));
-        _mm256_storeu_ps(x + half + i, _mm256_sub_ps(low, high));
-    }
-}
+typedef __m256 vector;
+#include "kernels/fht.h"
 
 static int64_t first_nonfinite(const float *x, int64_t count)
 {

@@ -61,53 +61,8 @@ SONDE__INLINE __m512 stages_inside(__m512 x, int64_t n)
     return x;
 }
 
-/* Two stages at once on registers `half` elements apart; the stages inside each go first where `inside` asks. */
-SONDE__INLINE void radix_4(float *x, int64_t half, bool inside)
-{
-    __m512 v[4];
-#pragma GCC unroll 4
-    for (int b = 0; b < 4; b++) {
-        v[b] = _mm512_loadu_ps(x + b * half);
-        if (inside) v[b] = stages_inside(v[b], 16);
-    }
-    __m512 sum01 = _mm512_add_ps(v[0], v[1]), difference01 = _mm512_sub_ps(v[0], v[1]);
-    __m512 sum23 = _mm512_add_ps(v[2], v[3]), difference23 = _mm512_sub_ps(v[2], v[3]);
-    _mm512_storeu_ps(x, _mm512_add_ps(sum01, sum23));
-    _mm512_storeu_ps(x + half, _mm512_add_ps(difference01, difference23));
-    _mm512_storeu_ps(x + 2 * half, _mm512_sub_ps(sum01, sum23));
-    _mm512_storeu_ps(x + 3 * half, _mm512_sub_ps(difference01, difference23));
-}
-
-/* Up to 32 elements. */
-static void fht_short(float *x, int64_t n)
-{
-    __mmask16 low_lanes = lanes_at(0, n), high_lanes = n > 16 ? 0xffff : 0;
-    __m512 low = stages_inside(_mm512_maskz_loadu_ps(low_lanes, x), n);
-    __m512 high = stages_inside(_mm512_maskz_loadu_ps(high_lanes, x + 16), 16);
-    _mm512_mask_storeu_ps(x, low_lanes, _mm512_add_ps(low, high)); /* high is zero where there is none */
-    _mm512_mask_storeu_ps(x + 16, high_lanes, _mm512_sub_ps(low, high));
-}
-
-static void fht(float *x, int64_t n)
-{
-    if (n < 64) {
-        fht_short(x, n);
-        return;
-    }
-    for (int64_t i = 0; i < n; i += 64) radix_4(x + i, 16, true);
-    int64_t half = 64;
-    for (; 4 * half <= n; half *= 4) {
-        for (int64_t begin = 0; begin < n; begin += 4 * half) {
-            for (int64_t i = 0; i < half; i += 16) radix_4(x + begin + i, half, false);
-        }
-    }
-    if (half == n) return;
-    for (int64_t i = 0; i < half; i += 16) { /* one stage is left: half = n / 2 */
-        __m512 low = _mm512_loadu_ps(x + i), high = _mm512_loadu_ps(x + half + i);
-        _mm512_storeu_ps(x + i, _mm512_add_ps(low, high));
-        _mm512_storeu_ps(x + half + i, _mm512_sub_ps(low, high));
-    }
-}
+typedef __m512 vector;
+#include "kernels/fht.h"
 
 static int64_t first_nonfinite(const float *x, int64_t count)
 {

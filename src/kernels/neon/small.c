@@ -45,53 +45,8 @@ SONDE__INLINE float32x4_t stages_inside(float32x4_t x, int64_t n)
     return x;
 }
 
-/* Two stages at once on registers `half` elements apart; the stages inside each go first where `inside` asks. */
-SONDE__INLINE void radix_4(float *x, int64_t half, bool inside)
-{
-    float32x4_t v[4];
-#pragma GCC unroll 4
-    for (int b = 0; b < 4; b++) {
-        v[b] = vld1q_f32(x + b * half);
-        if (inside) v[b] = stages_inside(v[b], 4);
-    }
-    float32x4_t sum01 = vaddq_f32(v[0], v[1]), difference01 = vsubq_f32(v[0], v[1]);
-    float32x4_t sum23 = vaddq_f32(v[2], v[3]), difference23 = vsubq_f32(v[2], v[3]);
-    vst1q_f32(x, vaddq_f32(sum01, sum23));
-    vst1q_f32(x + half, vaddq_f32(difference01, difference23));
-    vst1q_f32(x + 2 * half, vsubq_f32(sum01, sum23));
-    vst1q_f32(x + 3 * half, vsubq_f32(difference01, difference23));
-}
-
-static void fht_short(float *x, int64_t n)
-{
-    float block[8] = {0};
-    memcpy(block, x, (size_t)n * sizeof *x);
-    float32x4_t low = stages_inside(vld1q_f32(block), n), high = stages_inside(vld1q_f32(block + 4), 4);
-    vst1q_f32(block, n > 4 ? vaddq_f32(low, high) : low);
-    vst1q_f32(block + 4, vsubq_f32(low, high));
-    memcpy(x, block, (size_t)n * sizeof *x);
-}
-
-static void fht(float *x, int64_t n)
-{
-    if (n < 16) {
-        fht_short(x, n);
-        return;
-    }
-    for (int64_t i = 0; i < n; i += 16) radix_4(x + i, 4, true);
-    int64_t half = 16;
-    for (; 4 * half <= n; half *= 4) {
-        for (int64_t begin = 0; begin < n; begin += 4 * half) {
-            for (int64_t i = 0; i < half; i += 4) radix_4(x + begin + i, half, false);
-        }
-    }
-    if (half == n) return;
-    for (int64_t i = 0; i < half; i += 4) { /* one stage is left: half = n / 2 */
-        float32x4_t low = vld1q_f32(x + i), high = vld1q_f32(x + half + i);
-        vst1q_f32(x + i, vaddq_f32(low, high));
-        vst1q_f32(x + half + i, vsubq_f32(low, high));
-    }
-}
+typedef float32x4_t vector;
+#include "kernels/fht.h"
 
 static int64_t first_nonfinite(const float *x, int64_t count)
 {
