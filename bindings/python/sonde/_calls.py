@@ -5,13 +5,19 @@ is raised again after C has unwound. A signal handler of Python would run, and r
 before any `try`. So while C works on the main thread, the handlers that could raise are replaced by one that only notes
 the signal, and the next progress callback runs the real one where exceptions are caught.
 
+When the interpreter ends, daemon threads may be inside C, and a callback that then asked for the interpreter would end
+its thread in the middle of C. So the end waits until those calls, told to stop, have left C, and lets no new ones in.
+
 SPDX-License-Identifier: MIT
 """
 
 import _signal  # type: ignore[import-not-found]  # signal without conversions to enums, dearer than a small search
+import atexit
 import logging
+import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, MappingProxyType
 from typing import Any
@@ -76,6 +82,27 @@ _thread = _Thread()
 _main_thread = threading.main_thread
 _this_thread = threading.current_thread
 
+_LONGEST_WAIT = 10.0  # seconds that the end of the interpreter waits; calls that tell progress stop within a tenth of one
+_inside: set[Call] = set()  # calls that are in C now
+_ending = threading.Event()
+
+
+def _end() -> None:
+    _ending.set()
+    last = time.monotonic() + _LONGEST_WAIT
+    while _inside and time.monotonic() < last:
+        time.sleep(0.001)
+
+
+def _stay_out() -> None:
+    """Where the interpreter ends: holds a daemon thread, which ends with the process. Other exit functions may go on."""
+    while _this_thread() is not _main_thread():
+        time.sleep(3600)
+
+
+atexit.register(_end)
+os.register_at_fork(after_in_child=_inside.clear)  # the other threads are not there
+
 
 def guarded(function: Callable[..., Any], *arguments: Any, otherwise: Any) -> Any:
     """Runs a callback; what it raises waits in the thread's call, and after that no callback of this call runs."""
@@ -99,6 +126,8 @@ def _tick(stage: bytes, done: int, total: int) -> int:
 
 
 def _on_progress(stage: bytes, done: int, total: int, user: int | None) -> int:
+    if _ending.is_set() and _this_thread() is not _main_thread():
+        return 1
     guarded(_tick, stage, done, total, otherwise=1)
     call = _thread.call
     return 1 if call is not None and call.error is not None else 0
@@ -166,6 +195,8 @@ def _finish(call: Call) -> None:
 
 def status_of(function: Callable[..., int], *arguments: Any, report: Report | None = None) -> int:
     """The status of a C call; raises what its callbacks raised."""
+    if _ending.is_set():
+        _stay_out()
     outer = _thread.call
     call = _thread.call = Call()
     if report is not None:
@@ -173,10 +204,14 @@ def status_of(function: Callable[..., int], *arguments: Any, report: Report | No
     try:
         if _this_thread() is _main_thread():
             call.defer_signals()
+        _inside.add(call)
         status = function(*arguments)
     finally:
+        _inside.discard(call)
         call.restore_signals()
         _thread.call = outer
+        if _ending.is_set():
+            _stay_out()
     if call.error is not None or call.signals:
         _finish(call)
     return status
