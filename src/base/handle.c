@@ -50,8 +50,9 @@ sonde_status sonde__handle_save(const sonde__handle_class *class, const void *ha
     return status;
 }
 
-sonde_status sonde__handle_finish_buffer(sonde_runtime *runtime, sonde__writer *writer, void *buffer, size_t capacity,
-                                         size_t *length)
+/* Ends a writer to memory and hands its bytes out, or only their number where capacity is 0. */
+static sonde_status finish_buffer(sonde_runtime *runtime, sonde__writer *writer, void *buffer, size_t capacity,
+                                  size_t *length)
 {
     uint8_t *bytes;
     uint64_t count;
@@ -77,7 +78,7 @@ sonde_status sonde__handle_save_buffer(const sonde__handle_class *class, const v
                                    &writer));
     sonde_status status = class->put(handle, writer);
     if (status == SONDE_OK)
-        return sonde__handle_finish_buffer(parts->runtime, writer, buffer, capacity, length);
+        return finish_buffer(parts->runtime, writer, buffer, capacity, length);
     sonde__writer_abort(writer);
     return status;
 }

@@ -40,9 +40,6 @@ sonde_status sonde__handle_save_buffer(const sonde__handle_class *class, const v
                                        size_t *length);
 sonde_status sonde__handle_open_buffer(const sonde__handle_class *class, const void *buffer, size_t length,
                                        const sonde_open_options *options, sonde_runtime *runtime, void **handle);
-/* Ends a writer to memory and hands its bytes out as the two lines above say. */
-sonde_status sonde__handle_finish_buffer(sonde_runtime *runtime, sonde__writer *writer, void *buffer, size_t capacity,
-                                         size_t *length);
 /* A child inside another handle's file. */
 sonde_status sonde__handle_write(const sonde__handle_class *class, const void *handle,
                                  const sonde__params *params, sonde__writer *writer, const char *child);

@@ -96,8 +96,9 @@ static sonde_status write_rows(sonde__writer *writer, const sonde_index *index, 
     return write_curve(writer, index);
 }
 
-static sonde_status write_index(sonde__writer *writer, const sonde_index *index)
+static sonde_status index_put(const void *handle, sonde__writer *writer)
 {
+    const sonde_index *index = handle;
     bool trained = index->trained;
     SONDE_TRY(sonde__write_int(writer, "dim", index->dim));
     SONDE_TRY(sonde__write_int(writer, "trained", trained));
@@ -110,29 +111,26 @@ static sonde_status write_index(sonde__writer *writer, const sonde_index *index)
     return status;
 }
 
+/* No take: opening is below, since a mapped index keeps its reader. */
+static const sonde__handle_class index_class = {.noun = &sonde__index_noun, .put = index_put};
+
+static sonde__handle_parts index_parts(const sonde_index *index)
+{
+    return (sonde__handle_parts){.runtime = index->runtime, .params = index->params};
+}
+
 sonde_status sonde_index_save(const sonde_index *index, const char *path)
 {
-    if (!index || !path) return sonde__fail(SONDE_INVALID_ARGUMENT, "save: %s is NULL", index ? "path" : "index");
-    sonde__writer *writer;
-    SONDE_TRY(sonde__writer_create(index->runtime, path, "index", sonde_index_spec(index), &writer));
-    sonde_status status = write_index(writer, index);
-    if (status == SONDE_OK) return sonde__writer_finish(writer);
-    sonde__writer_abort(writer);
-    return status;
+    if (!index) return sonde__fail(SONDE_INVALID_ARGUMENT, "save: index is NULL");
+    sonde__handle_parts parts = index_parts(index);
+    return sonde__handle_save(&index_class, index, &parts, path);
 }
 
 sonde_status sonde_index_save_buffer(const sonde_index *index, void *buffer, size_t capacity, size_t *length)
 {
-    if (!index || !length || (capacity > 0 && !buffer))
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "save_buffer: index, buffer or length is NULL");
-    sonde__writer *writer;
-    SONDE_TRY(sonde__writer_create(index->runtime, NULL, "index", sonde_index_spec(index), &writer));
-    sonde_status status = write_index(writer, index);
-    if (status != SONDE_OK) {
-        sonde__writer_abort(writer);
-        return status;
-    }
-    return sonde__handle_finish_buffer(index->runtime, writer, buffer, capacity, length);
+    if (!index) return sonde__fail(SONDE_INVALID_ARGUMENT, "save_buffer: index is NULL");
+    sonde__handle_parts parts = index_parts(index);
+    return sonde__handle_save_buffer(&index_class, index, &parts, buffer, capacity, length);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------- */

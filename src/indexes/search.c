@@ -144,7 +144,8 @@ static bool packed_f32(const sonde_array *array)
            (uintptr_t)array->data % sizeof(float) == 0;
 }
 
-/* Searches for the queries first .. first + count - 1, whose packed f32 are `query`. */
+/* Searches for the queries first .. first + count - 1, whose packed f32 are `query`. Where nothing is stored they are
+ * checked all the same. */
 static sonde_status search_some(call *c, const float *query, int64_t first, int64_t count)
 {
     sonde__search some = c->search;
@@ -152,6 +153,7 @@ static sonde_status search_some(call *c, const float *query, int64_t first, int6
     raw.data = (uint8_t *)raw.data + first * raw.stride;
     raw.rows = count;
     if (query) SONDE_TRY(check_lengths(c, query, first, count));
+    if (!some.snapshot) return SONDE_OK;
     some.raw = &raw;
     some.query = query;
     some.queries = count;
@@ -210,9 +212,10 @@ static sonde_status search_snapshot(call *c, const sonde__snapshot *snapshot)
     int64_t live = snapshot ? snapshot->rows - snapshot->removed : 0, filters = 0;
     guard *guards;
     SONDE_TRY(make_tops(c, live));
-    if (live == 0) return SONDE_OK;
-    c->search.snapshot = snapshot;
-    c->search.stage = stage_of(c, snapshot);
+    if (live > 0) {
+        c->search.snapshot = snapshot;
+        c->search.stage = stage_of(c, snapshot);
+    }
     if (c->search.filter) filters = sonde__max_i64(c->search.filter_count, 1);
     SONDE_TRY(guard_filters(c, filters, &guards));
     SONDE_TRY(search_all(c));

@@ -336,6 +336,7 @@ static void says_where_a_value_is_not_finite(void **unused)
     FAILS(sonde_index_add(w.ivf, &two, NULL), BAD, "row 1 is longer than 9.2e18");
     FAILS(sonde_index_search(w.flat, &two, NULL, &w.hits), BAD, "query 1 is longer than 9.2e18");
     FAILS(sonde_index_search(w.ivf, &two, NULL, &w.hits), BAD, "query 1 is longer than 9.2e18");
+    FAILS(sonde_index_search(w.bare, &two, NULL, &w.hits), BAD, "query 1 is longer than 9.2e18");
     assert_int_equal(sonde_index_count(w.flat) + sonde_index_count(w.ivf), 2 * ROWS);
 }
 
