@@ -168,7 +168,7 @@ lib/amalgamation/sonde.c: tools/amalgamate tools/ccode.py Makefile $(shell find 
 	@$(if $(V),,echo "  JOIN  $@")
 	$(Q)tools/amalgamate $(@D)
 	$(Q)cp cmake/CMakeLists.amalgamation.txt $(@D)/CMakeLists.txt
-	$(Q)cp bindings/cpp/sonde.hpp $(@D)/
+	$(Q)cp bindings/cpp/*.hpp $(@D)/
 # Compiled as its users do: no folder of headers, no flags for visibility or fused products.
 $(BUILD)/amalgamation.o: lib/amalgamation/sonde.c $(BUILD)/flags
 	@$(if $(V),,echo "  CC    $<")
@@ -308,7 +308,7 @@ check-generated: cli ## Fails where one of those is stale
 
 # ---- Packages of the bindings ------------------------------------------------------------------------------------------
 
-.PHONY: wheel wheel-here crates compare
+.PHONY: wheel wheel-here crates compare experiments
 wheel: ## lib/wheel/sonde-VERSION-py3-none-PLATFORM.whl: Python with the library inside, which needs neither BLAS nor OpenMP
 	+@$(AGAIN) wheel-here BLAS=none OPENMP=none
 wheel-here: $(BUILD)/libsonde.so.$(VERSION)
@@ -319,12 +319,15 @@ crates: ## The two Rust crates, sonde-sys with the amalgamation inside, in bindi
 compare: shared ## Sonde beside its peers (PYTHON=VENV/bin/python with test/bench/requirements.txt; ARGS="--data D --out R")
 	@$(PYTHON) test/bench/compare.py $(ARGS)
 
+experiments: shared ## What samplers do on real data (PYTHON with docs/experiments/requirements.txt; ARGS="NAME --data D")
+	@$(PYTHON) docs/experiments/run.py $(ARGS)
+
 # ---- Installation ----------------------------------------------------------------------------------------------------
 
 .PHONY: install uninstall clean help FORCE
 ROOT := $(DESTDIR)$(PREFIX)
 LIBROOT := $(DESTDIR)$(LIBDIR)
-HPP := $(wildcard bindings/cpp/sonde.hpp)
+HPP := $(wildcard bindings/cpp/*.hpp)
 
 # The installed tree may be moved, so its files find each other by relative paths. /usr stays where it is, and
 # pkg-config leaves folders of the system out of the flags only when it reads their plain names.
@@ -350,7 +353,8 @@ install: all ## Headers, libraries, files for pkg-config and CMake, and the prog
 	    $(FILL) cmake/$$name.in >$(LIBROOT)/cmake/sonde/$$name || exit 1; done
 	$(if $(CLI),install -m 755 $(CLI) $(ROOT)/bin/)
 uninstall: ## Removes what install put there
-	rm -rf $(addprefix $(ROOT)/,include/sonde.h include/sonde.hpp include/sonde bin/sonde) \
+	rm -rf $(addprefix $(ROOT)/,include/sonde.h include/sonde.hpp include/sonde_samplers.hpp include/sonde \
+            bin/sonde) \
 	    $(addprefix $(LIBROOT)/,libsonde.a libsonde.so $(SONAME) libsonde.so.$(VERSION) \
 	        pkgconfig/sonde.pc pkgconfig/sonde-static.pc cmake/sonde)
 clean: ## Removes everything that was built

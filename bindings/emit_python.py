@@ -89,8 +89,13 @@ def callback_name(declared, field):
 
 
 def callback_type(declared, field):
+    """A function that C calls, as a field of a struct or as a parameter of a function."""
     parts = [field["type"]["returns"], *field["type"]["parameters"]]
     return f"{callback_name(declared, field)} = CFUNCTYPE({', '.join(map(c_type, parts))})"
+
+
+def callback_parameters(function):
+    return [callback_type(function, given) for given in function["parameters"] if given["type"]["kind"] == "function"]
 
 
 def field_type(declared, field):
@@ -132,14 +137,17 @@ def report_class(declared):
     return "\n".join(lines)
 
 
-def argument_type(of):
+def argument_type(function, given):
     """Structs go by address too: checking each pointer's type costs a quarter microsecond a call."""
+    of = given["type"]
+    if of["kind"] == "function":
+        return callback_name(function, given)
     to_struct = of["kind"] == "pointer" and of["to"]["kind"] == "struct"
     return "c_void_p" if to_struct else c_type(of)
 
 
 def prototype(function):
-    arguments = ", ".join(argument_type(given["type"]) for given in function["parameters"])
+    arguments = ", ".join(argument_type(function, given) for given in function["parameters"])
     given = textwrap.fill(f"    function.argtypes = [{arguments}]", WIDTH, subsequent_indent=" " * 25)
     about = docstring(f"\n{function['doc']}\n", "    ").replace('"""', 'function.__doc__ = """', 1)
     return "\n".join([f"    function = library.{function['name']}",
@@ -167,6 +175,7 @@ def api_module(api):
     parts += ["\n\n" + enum_class(declared) for declared in api["enums"]]
     parts += ["\n\n" + struct_class(declared) for declared in api["structs"]]
     parts += ["\n\n" + report_class(declared) for declared in api["structs"] if is_report(declared)]
+    parts += [f"\n{callback}" for function in api["functions"] for callback in callback_parameters(function)]
     parts.append('\n\ndef bind(library: CDLL) -> None:\n    """Gives every function its prototype."""')
     parts += [prototype(function) for function in api["functions"]]
     body = "\n".join(parts)

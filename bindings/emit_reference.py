@@ -67,7 +67,10 @@ def methods(api):
             yield f"| key | kind | default | allowed | meaning |\n| --- | --- | --- | --- | --- |\n{rows}\n"
         for given in method["inputs"]:
             need = "required" if given["required"] else "optional"
-            yield f"Input `{given['name']}` ({given['shape']}; {given['dtypes']}; {need}): {given['help']}.\n"
+            yield f"Input of {given['verb']} `{given['name']}` ({given['shape']}; {given['dtypes']}; {need}): " \
+                  f"{given['help']}.\n"
+        for made in method["outputs"]:
+            yield f"Output `{made['name']}` ({made['shape']}; {made['dtype']}): {made['help']}.\n"
 
 
 def runs(entries):

@@ -22,16 +22,19 @@ KEYWORDS = set("""as break const continue crate else enum extern false fn for if
     ref return self static struct super trait true type unsafe use where while async await dyn abstract become box do
     final macro override priv typeof unsized virtual yield try gen""".split())
 METRIC_WORDS = {"l2", "ip", "cosine", "hamming"}  # a key with no other word takes a Metric
-TAKEN = {"new"}  # functions that every builder has
+STRUCTS = {}  # the fields of each struct; raw_bindings fills it
+# Functions that every builder has, and names of operators, which a reader would take for them.
+TAKEN = {"new", "add", "sub", "mul", "div", "rem", "neg", "not", "shl", "shr", "index", "drop"}
 # The enums of C that the safe layer shows: name in C, name in Rust, whether C hands values back, values left out.
 ENUMS = [("sonde_status", "ErrorKind", True, {"OK", "STATUS_MAX"}), ("sonde_metric", "Metric", True, set()),
          ("sonde_stop", "Stop", True, set()), ("sonde_log_level", "LogLevel", True, set()),
-         ("sonde_verify", "Verify", False, set())]
+         ("sonde_verify", "Verify", False, set()), ("sonde_prediction", "Prediction", True, set())]
 ENUM_DOCS = {
     "ErrorKind": "What kind of failure an [`Error`](crate::Error) is: the status that the C library returned.",
     "Metric": "What near means.",
     "Stop": "Why the hits of a query ended.",
     "LogLevel": "How serious a line of the log is.",
+    "Prediction": "What a model of a path sampler predicts.",
     "Verify": "How much of a file is checked when it is opened."}
 
 
@@ -98,6 +101,9 @@ def zero(of):
         return f"[{zero(of['of'])}; {of['count']}]"
     if of["kind"] == "function":
         return "None"
+    if of["kind"] == "struct":
+        fields = ", ".join(f"{identifier(field['name'])}: {zero(field['type'])}" for field in STRUCTS[of["name"]])
+        return f"{of['name']} {{ {fields} }}"
     return "0.0" if of["name"] in ("float", "double") else "0"
 
 
@@ -140,6 +146,7 @@ def raw_bindings(api):
              "use core::mem::size_of;\n"]
     parts += [f"/// The version of the headers that these declarations were made from.\n"
               f"pub const SONDE_HEADER_VERSION: &str = \"{api['version']}\";\n"]
+    STRUCTS.update((declared["name"], declared["fields"]) for declared in api["structs"])
     parts += [raw_enum(declared) for declared in api["enums"]]
     parts += [raw_handle(declared) for declared in api["handles"]]
     parts += [raw_struct(declared) for declared in api["structs"]]
@@ -327,7 +334,8 @@ def every_key(api):
         rows += f'        ("{noun}", "{name}", "", {made}.into(), "{name}", true),\n'
         for key in method["keys"]:
             for setting, argument, text, usual in examples(key):
-                rows += f'        ("{noun}", "{name}", "{key["name"]}", {made}.{setting}({argument}).into(),\n' \
+                rows += f'        ("{noun}", "{name}", "{key["name"]}",\n' \
+                        f'         {made}.{setting}({argument}).into(),\n' \
                         f'         "{name}({key["name"]}={text})", {str(usual).lower()}),\n'
     return head("What each builder prints for each of its keys.") + \
         "\nuse sonde::spec::{self, word, Spec};\nuse sonde::Metric;\n\n" \

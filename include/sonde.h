@@ -12,5 +12,8 @@
 #include "sonde/transform.h"
 #include "sonde/quantizer.h"
 #include "sonde/index.h"
+#include "sonde/row_sampler.h"
+#include "sonde/token_sampler.h"
+#include "sonde/path_sampler.h"
 
 #endif

@@ -8,13 +8,20 @@
 #include "indexes/index.h"
 #include "kernels/kernels.h"
 #include "linalg/linalg.h"
+#include "paths/paths.h"
 #include "quantizers/quantizer.h"
+#include "rows/rows.h"
+#include "tokens/tokens.h"
 #include "transforms/transform.h"
 
 const sonde__noun *const sonde__nouns[] = {
     &sonde__index_noun,
     &sonde__quantizer_noun,
     &sonde__transform_noun,
+    &sonde__row_sampler_noun,
+    &sonde__token_sampler_noun,
+    &sonde__path_sampler_noun,
+    &sonde__schedule_noun,
     NULL,
 };
 

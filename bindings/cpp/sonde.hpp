@@ -2,7 +2,7 @@
  *
  * Header-only over <sonde.h>: everything is inline, so it adds no symbol, and programs that do not want it ignore it.
  * Each member calls the C function of the same name; the C headers say what it does, what it costs, and which calls
- * may run at the same time (const members are class A, the others B or C). bindings/cpp/README.md is the short tour.
+ * may run at the same time (const members are class A, the others B, C or S). bindings/cpp/README.md is the short tour.
  *
  * Three rules hold everywhere:
  *   - Failures throw sonde::error (below), with the message of the C library unchanged.
@@ -287,7 +287,7 @@ private:
     sonde_array array_;
 };
 
-/* A named input of train, such as {"vectors", {x, 384}}. */
+/* A named input of train, fit, draw_for, observe or loss, such as {"vectors", {x, 384}}. */
 struct input {
     const char *name;
     view rows;
@@ -401,47 +401,41 @@ struct range_hits_functions {
     static constexpr auto free = sonde_range_hits_free;
 };
 
+/* The C functions that all nouns made from specs have; `width` is the one that tells the values of a row. */
+#define SONDE_NOUN(name, width)                                  \
+    using type = sonde_##name;                                   \
+    static constexpr const char *noun = #name;                   \
+    static constexpr auto create = sonde_##name##_create;        \
+    static constexpr auto dim = sonde_##name##_##width;          \
+    static constexpr auto spec = sonde_##name##_spec;            \
+    static constexpr auto save = sonde_##name##_save;            \
+    static constexpr auto open = sonde_##name##_open;            \
+    static constexpr auto save_buffer = sonde_##name##_save_buffer; \
+    static constexpr auto open_buffer = sonde_##name##_open_buffer; \
+    static constexpr auto free = sonde_##name##_free
+
 struct index_functions {
-    using type = sonde_index;
-    static constexpr const char *noun = "index";
-    static constexpr auto create = sonde_index_create;
+    SONDE_NOUN(index, dim);
     static constexpr auto train = sonde_index_train;
-    static constexpr auto dim = sonde_index_dim;
-    static constexpr auto spec = sonde_index_spec;
-    static constexpr auto save = sonde_index_save;
-    static constexpr auto open = sonde_index_open;
-    static constexpr auto save_buffer = sonde_index_save_buffer;
-    static constexpr auto open_buffer = sonde_index_open_buffer;
-    static constexpr auto free = sonde_index_free;
 };
-
 struct quantizer_functions {
-    using type = sonde_quantizer;
-    static constexpr const char *noun = "quantizer";
-    static constexpr auto create = sonde_quantizer_create;
+    SONDE_NOUN(quantizer, dim);
     static constexpr auto train = sonde_quantizer_train;
-    static constexpr auto dim = sonde_quantizer_dim;
-    static constexpr auto spec = sonde_quantizer_spec;
-    static constexpr auto save = sonde_quantizer_save;
-    static constexpr auto open = sonde_quantizer_open;
-    static constexpr auto save_buffer = sonde_quantizer_save_buffer;
-    static constexpr auto open_buffer = sonde_quantizer_open_buffer;
-    static constexpr auto free = sonde_quantizer_free;
 };
-
 struct transform_functions {
-    using type = sonde_transform;
-    static constexpr const char *noun = "transform";
-    static constexpr auto create = sonde_transform_create;
+    SONDE_NOUN(transform, dim);
     static constexpr auto train = sonde_transform_train;
-    static constexpr auto dim = sonde_transform_dim;
-    static constexpr auto spec = sonde_transform_spec;
-    static constexpr auto save = sonde_transform_save;
-    static constexpr auto open = sonde_transform_open;
-    static constexpr auto save_buffer = sonde_transform_save_buffer;
-    static constexpr auto open_buffer = sonde_transform_open_buffer;
-    static constexpr auto free = sonde_transform_free;
 };
+struct row_sampler_functions {
+    SONDE_NOUN(row_sampler, dim);
+};
+struct token_sampler_functions {
+    SONDE_NOUN(token_sampler, vocabulary);
+};
+struct path_sampler_functions {
+    SONDE_NOUN(path_sampler, dim);
+};
+#undef SONDE_NOUN
 
 } // namespace detail
 
@@ -577,15 +571,6 @@ public:
     std::int64_t dim() const { return Functions::dim(this->c_handle()); }
     std::string spec() const { return Functions::spec(this->c_handle()); }
 
-    void train(const std::vector<input> &inputs)
-    {
-        std::vector<sonde_input> named;
-        named.reserve(inputs.size());
-        for (const input &given : inputs) named.push_back({given.name, &given.rows.c_array()});
-        check(Functions::train(this->c_handle(), named.data(), named.size()));
-    }
-    void train(const view &vectors) { train(std::vector<input>{{"vectors", vectors}}); }
-
     void save(const std::string &path) const { check(Functions::save(this->c_handle(), path.c_str())); }
     static Self open(const std::string &path, const open_options &how = {}, const runtime_ref &on = {})
     {
@@ -623,6 +608,37 @@ private:
         static_cast<model &>(self).adopt(call, on.kept());
         return self;
     }
+};
+
+/* A column of the library as rows of T; INVALID_ARGUMENT if it holds another type. */
+template <class T> matrix_view<const T> typed(const sonde_array &column, const std::string &name)
+{
+    if (column.dtype != dtype_of<T>::value)
+        raise(SONDE_INVALID_ARGUMENT, "output: '" + name + "' holds another type (" + std::to_string(column.dtype) + ")");
+    return {static_cast<const T *>(column.data), column.rows, column.cols, column.stride};
+}
+
+/* The form of C; it points into `inputs`. */
+inline std::vector<sonde_input> named(const std::vector<input> &inputs)
+{
+    std::vector<sonde_input> list;
+    list.reserve(inputs.size());
+    for (const input &given : inputs) list.push_back({given.name, &given.rows.c_array()});
+    return list;
+}
+
+template <class Self, class Functions> class trained_model : public model<Self, Functions> {
+public:
+    void train(const std::vector<input> &inputs)
+    {
+        const auto list = named(inputs);
+        check(Functions::train(this->c_handle(), list.data(), list.size()));
+    }
+    void train(const view &vectors) { train(std::vector<input>{{"vectors", vectors}}); }
+
+protected:
+    using model<Self, Functions>::model;
+    trained_model() = default;
 };
 
 } // namespace detail
@@ -923,7 +939,7 @@ private:
 };
 
 /* Finds the nearest stored rows. add, remove and compact may run beside searches; see sonde/index.h. */
-class index : public detail::model<index, detail::index_functions> {
+class index : public detail::trained_model<index, detail::index_functions> {
 public:
     struct estimate_bytes {
         std::uint64_t memory_bytes;
@@ -931,7 +947,7 @@ public:
     };
 
     index() = default;
-    index(const std::string &spec, std::int64_t dim, const runtime_ref &on = {}) : model(spec, dim, on) {}
+    index(const std::string &spec, std::int64_t dim, const runtime_ref &on = {}) : trained_model(spec, dim, on) {}
 
     void add(const view &vectors) { sonde::check(sonde_index_add(c_handle(), &vectors.c_array(), nullptr)); }
     void add(const view &vectors, span<const std::int64_t> ids)
@@ -1086,10 +1102,10 @@ inline hits topk_merge(metric by, const std::vector<hits> &parts, std::uint32_t 
 /* ---- Quantizer and transform ------------------------------------------------------------------------- */
 
 /* Vectors to codes and back, and scores on codes; see sonde/quantizer.h. The _into forms write to memory of yours. */
-class quantizer : public detail::model<quantizer, detail::quantizer_functions> {
+class quantizer : public detail::trained_model<quantizer, detail::quantizer_functions> {
 public:
     quantizer() = default;
-    quantizer(const std::string &spec, std::int64_t dim, const runtime_ref &on = {}) : model(spec, dim, on) {}
+    quantizer(const std::string &spec, std::int64_t dim, const runtime_ref &on = {}) : trained_model(spec, dim, on) {}
 
     std::int64_t code_bytes() const { return sonde_quantizer_code_bytes(c_handle()); }
     bool trained() const { return sonde_quantizer_trained(c_handle()); }
@@ -1132,10 +1148,10 @@ public:
 };
 
 /* A map from vectors to vectors; see sonde/transform.h. */
-class transform : public detail::model<transform, detail::transform_functions> {
+class transform : public detail::trained_model<transform, detail::transform_functions> {
 public:
     transform() = default;
-    transform(const std::string &spec, std::int64_t dim, const runtime_ref &on = {}) : model(spec, dim, on) {}
+    transform(const std::string &spec, std::int64_t dim, const runtime_ref &on = {}) : trained_model(spec, dim, on) {}
 
     std::int64_t dim_out() const { return sonde_transform_dim_out(c_handle()); }
     bool trained() const { return sonde_transform_trained(c_handle()); }
@@ -1169,6 +1185,7 @@ public:
 using method_info = sonde_method_info;
 using key_info = sonde_key_info;
 using input_info = sonde_input_info;
+using output_info = sonde_output_info;
 using section_info = sonde_section_info;
 
 inline std::vector<method_info> methods()
@@ -1200,6 +1217,14 @@ inline std::vector<input_info> inputs(const std::string &noun, const std::string
     detail::check_method(noun, method);
     return detail::read_each<input_info>(SONDE_INPUT_INFO_INIT, [&](std::uint32_t position, input_info *info) {
         return sonde_input_at(noun.c_str(), method.c_str(), position, info);
+    });
+}
+
+inline std::vector<output_info> outputs(const std::string &noun, const std::string &method)
+{
+    detail::check_method(noun, method);
+    return detail::read_each<output_info>(SONDE_OUTPUT_INFO_INIT, [&](std::uint32_t position, output_info *info) {
+        return sonde_output_at(noun.c_str(), method.c_str(), position, info);
     });
 }
 
@@ -1238,5 +1263,7 @@ inline file_contents file_sections(const std::string &path)
 }
 
 } // namespace sonde
+
+#include "sonde_samplers.hpp"
 
 #endif

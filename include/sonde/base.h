@@ -156,12 +156,20 @@ static inline sonde_array sonde_u8(const uint8_t *data, int64_t rows, int64_t co
 {
     return sonde_array_of(SONDE_DTYPE_U8, data, rows, cols);
 }
+static inline sonde_array sonde_i32(const int32_t *data, int64_t rows, int64_t cols)
+{
+    return sonde_array_of(SONDE_DTYPE_I32, data, rows, cols);
+}
+static inline sonde_array sonde_i64(const int64_t *data, int64_t rows, int64_t cols)
+{
+    return sonde_array_of(SONDE_DTYPE_I64, data, rows, cols);
+}
 static inline sonde_array sonde_bits(const uint8_t *data, int64_t rows, int64_t bits)
 {
     return sonde_array_of(SONDE_DTYPE_BITS, data, rows, bits);
 }
 
-/* A named input of train, fit or step: sonde_input inputs[] = {{"vectors", &x}, {"queries", &q}}; */
+/* A named input of train, fit, draw, observe or loss: sonde_input inputs[] = {{"vectors", &x}, {"queries", &q}}; */
 typedef struct sonde_input {
     const char *name;         /* a name from the method's table (sonde list, or sonde_input_at) */
     const sonde_array *array; /* borrowed for the call */
@@ -230,8 +238,8 @@ typedef struct sonde_method_info {
     uint32_t size;       /* set by SONDE_METHOD_INFO_INIT */
     uint32_t key_count;  /* keys, those common to the noun included */
     uint32_t input_count;
-    uint32_t reserved;
-    const char *noun;    /* "index", "quantizer", "transform" */
+    uint32_t output_count;
+    const char *noun;    /* "index", "quantizer", "row_sampler", ... */
     const char *name;    /* "ivf" */
     const char *summary; /* one sentence */
     const char *source;  /* the paper or practice it comes from */
@@ -257,20 +265,34 @@ typedef struct sonde_input_info {
     const char *shape;  /* in words, such as "n x dim" */
     const char *dtypes; /* such as "f32 f16 bf16 i8 u8" */
     const char *help;
+    const char *verb;   /* the function that takes it: "train", "fit", "draw", "observe", "loss" */
 } sonde_input_info;
+
+/* A named result beside those that a noun's structs have. */
+typedef struct sonde_output_info {
+    uint32_t size;     /* set by SONDE_OUTPUT_INFO_INIT */
+    uint32_t reserved;
+    const char *name;
+    const char *shape; /* in words, such as "count x 1" */
+    const char *dtype; /* such as "i64" */
+    const char *help;
+} sonde_output_info;
 
 #define SONDE_METHOD_INFO_INIT {sizeof(sonde_method_info), 0, 0, 0, 0, 0, 0, 0}
 #define SONDE_KEY_INFO_INIT {sizeof(sonde_key_info), 0, 0, 0, 0, 0, 0, 0, 0, 0}
-#define SONDE_INPUT_INFO_INIT {sizeof(sonde_input_info), 0, 0, 0, 0, 0}
+#define SONDE_INPUT_INFO_INIT {sizeof(sonde_input_info), 0, 0, 0, 0, 0, 0}
+#define SONDE_OUTPUT_INFO_INIT {sizeof(sonde_output_info), 0, 0, 0, 0, 0}
 
 /* The position-th method over all nouns, in a fixed order. NOT_FOUND past the end. Class A. Since 1.0. */
 SONDE_API sonde_status sonde_method_at(uint32_t position, sonde_method_info *info);
 
-/* The position-th key, or input, of a method. NOT_FOUND for an unknown noun or method (the message names the nearest)
+/* The position-th key, input or output of a method. NOT_FOUND for an unknown noun or method (the message names the nearest)
  * and past the end. Class A. Since 1.0. */
 SONDE_API sonde_status sonde_key_at(const char *noun, const char *method, uint32_t position, sonde_key_info *info);
 SONDE_API sonde_status sonde_input_at(const char *noun, const char *method, uint32_t position,
                                       sonde_input_info *info);
+SONDE_API sonde_status sonde_output_at(const char *noun, const char *method, uint32_t position,
+                                       sonde_output_info *info);
 
 /* A readable page about one method: summary, source, keys with ranges and defaults, inputs. Writes at most `capacity`
  * bytes, always ends with a zero byte if capacity > 0, and gives the length of the whole text (without the zero) in

@@ -152,14 +152,23 @@ typedef struct sonde__key {
     const char *help;
 } sonde__key;
 
-/* One named input of train or fit. A table ends with {0}. */
+/* One named input of a verb. A table ends with {0}; a name that several verbs take has a row for each. */
 typedef struct sonde__input_key {
     const char *name;
     const char *shape;
     uint32_t dtypes; /* mask of SONDE__DTYPE_BIT */
     bool required;
     const char *help;
+    const char *verb; /* "train", "fit", "draw", ... */
 } sonde__input_key;
+
+/* One named output. A table ends with {0}. */
+typedef struct sonde__output_key {
+    const char *name;
+    const char *shape;
+    uint32_t dtype; /* a sonde_dtype */
+    const char *help;
+} sonde__output_key;
 
 /* What every method's own table begins with. */
 typedef struct sonde__method {
@@ -167,6 +176,7 @@ typedef struct sonde__method {
     const sonde__key *keys;
     const sonde__input_key *inputs;
     const char *chain; /* noun of positional specs, as in chain(a(), b()); NULL = none are accepted */
+    const sonde__output_key *outputs;
 } sonde__method;
 
 /* A noun: its methods, and the keys that all of them share. */
@@ -196,10 +206,14 @@ const sonde__params *sonde__param_spec(const sonde__params *params, const char *
 int sonde__params_chain_count(const sonde__params *params);
 const sonde__params *sonde__params_chain_at(const sonde__params *params, int position);
 
-/* Matches given inputs to the method's table: found[i] is the input for table row i, or NULL. Unknown, repeated,
- * missing or wrongly typed names fail with a message that lists the right ones. Column counts are the method's to check. */
-sonde_status sonde__inputs_match(const sonde__method *method, const char *what, const sonde_input *inputs, size_t count,
-                                 const sonde_array **found);
+/* Matches given inputs to the rows of one verb in the method's table: found[i] is the input for table row i, or NULL (rows of
+ * other verbs included, so `found` has a place for each row of the table). Unknown, repeated, missing or wrongly typed names
+ * fail with a message that lists the right ones. Column counts are the method's to check. */
+#define SONDE__INPUTS_MOST 32
+sonde_status sonde__inputs_match(const sonde__method *method, const char *verb, const char *what,
+                                 const sonde_input *inputs, size_t count, const sonde_array **found);
+/* Whether the method has an input for a verb. */
+bool sonde__inputs_any(const sonde__method *method, const char *verb);
 
 /* Reads an option struct that begins with its uint32_t size: members that an older caller lacks become 0; members of a
  * newer caller that this library does not know must be 0. `copy` has `known` bytes. given NULL = all zero. */

@@ -48,6 +48,13 @@ static uint32_t input_count(const sonde__method *method)
     return count;
 }
 
+static uint32_t output_count(const sonde__method *method)
+{
+    uint32_t count = 0;
+    while (method->outputs && method->outputs[count].name) count++;
+    return count;
+}
+
 /* The noun's common keys included. */
 static uint32_t key_count(const sonde__noun *noun, const sonde__method *method)
 {
@@ -71,6 +78,7 @@ sonde_status sonde_method_at(uint32_t position, sonde_method_info *info)
             sonde_method_info filled = SONDE_METHOD_INFO_INIT;
             filled.key_count = key_count(*noun, *method);
             filled.input_count = input_count(*method);
+            filled.output_count = output_count(*method);
             filled.noun = (*noun)->name;
             filled.name = (*method)->name;
             filled.summary = text_or_empty((*method)->summary);
@@ -127,7 +135,25 @@ sonde_status sonde_input_at(const char *noun, const char *method, uint32_t posit
     filled.shape = text_or_empty(input->shape);
     filled.dtypes = sonde__dtypes_text(input->dtypes);
     filled.help = text_or_empty(input->help);
+    filled.verb = input->verb;
     return sonde__info_write(&filled, sizeof filled, "input info", info);
+}
+
+sonde_status sonde_output_at(const char *noun, const char *method, uint32_t position, sonde_output_info *info)
+{
+    const sonde__noun *found_noun;
+    const sonde__method *found;
+    SONDE_TRY(find_method(noun, method, &found_noun, &found));
+    if (position >= output_count(found))
+        return sonde__fail(SONDE_NOT_FOUND, "%s: there are %u outputs, none at position %u", method,
+                           (unsigned)output_count(found), (unsigned)position);
+    const sonde__output_key *output = &found->outputs[position];
+    sonde_output_info filled = SONDE_OUTPUT_INFO_INIT;
+    filled.name = output->name;
+    filled.shape = text_or_empty(output->shape);
+    filled.dtype = sonde__dtype_name(output->dtype);
+    filled.help = text_or_empty(output->help);
+    return sonde__info_write(&filled, sizeof filled, "output info", info);
 }
 
 /* "int 1..4096 or auto", "l2|ip", "a quantizer or none". */
@@ -159,13 +185,22 @@ static void describe_keys(const sonde__noun *noun, const sonde__method *method, 
 static void describe_inputs(const sonde__method *method, sonde__text *out)
 {
     if (input_count(method) == 0) return;
-    sonde__text_add(out, "\nInputs (name, shape, element types):\n");
+    sonde__text_add(out, "\nInputs (verb, name, shape, element types):\n");
     for (uint32_t i = 0; i < input_count(method); i++) {
         const sonde__input_key *input = &method->inputs[i];
-        sonde__text_add(out, "  %-16s %-16s %s%s\n      %s\n", input->name, text_or_empty(input->shape),
-                        sonde__dtypes_text(input->dtypes), input->required ? "" : " (optional)",
-                        text_or_empty(input->help));
+        sonde__text_add(out, "  %-8s %-16s %-16s %s%s\n      %s\n", input->verb, input->name,
+                        text_or_empty(input->shape), sonde__dtypes_text(input->dtypes),
+                        input->required ? "" : " (optional)", text_or_empty(input->help));
     }
+}
+
+static void describe_outputs(const sonde__method *method, sonde__text *out)
+{
+    if (output_count(method) == 0) return;
+    sonde__text_add(out, "\nOutputs (name, shape, element type):\n");
+    for (const sonde__output_key *output = method->outputs; output->name; output++)
+        sonde__text_add(out, "  %-16s %-16s %s\n      %s\n", output->name, text_or_empty(output->shape),
+                        sonde__dtype_name(output->dtype), text_or_empty(output->help));
 }
 
 /* The page is written straight into the caller's memory; what does not fit is counted only. */
@@ -182,6 +217,7 @@ sonde_status sonde_describe(const char *noun, const char *method, char *text, si
         sonde__text_add(&out, "  Takes %s specs by position: %s(..., ...)\n", found->chain, found->name);
     describe_keys(found_noun, found, &out);
     describe_inputs(found, &out);
+    describe_outputs(found, &out);
     if (length) *length = out.length;
     return SONDE_OK;
 }

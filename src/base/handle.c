@@ -10,15 +10,19 @@
 
 #include <math.h>
 
-sonde_status sonde__handle_begin(const sonde__noun *noun, const char *spec, int64_t dim, sonde_runtime *given,
-                                 uint64_t bytes, sonde__handle_parts *parts)
+sonde_status sonde__handle_width(const char *name, int64_t width, int64_t least, int64_t most)
+{
+    if (width >= least && width <= most) return SONDE_OK;
+    return sonde__fail(SONDE_INVALID_ARGUMENT, "create: %s=%lld is outside %lld..%lld", name, (long long)width,
+                       (long long)least, (long long)most);
+}
+
+sonde_status sonde__handle_begin(const sonde__noun *noun, const char *spec, sonde_runtime *given, uint64_t bytes,
+                                 sonde__handle_parts *parts)
 {
     *parts = (sonde__handle_parts){NULL, NULL, NULL};
     if (!spec)
         return sonde__fail(SONDE_INVALID_ARGUMENT, "create: the spec of the %s is NULL", noun->name);
-    if (dim < 1 || dim > SONDE__MAX_DIM)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "create: dim=%lld is outside 1..%d", (long long)dim,
-                           SONDE__MAX_DIM);
     SONDE_TRY(sonde__runtime_hold(given, &parts->runtime));
     sonde_status status = sonde__params_parse(parts->runtime, noun, spec, &parts->params);
     if (status == SONDE_OK && !(parts->memory = sonde__alloc_zero(parts->runtime, 1, bytes)))
@@ -58,7 +62,7 @@ static sonde_status finish_buffer(sonde_runtime *runtime, sonde__writer *writer,
     uint64_t count;
     sonde_status status = SONDE_OK;
     SONDE_TRY(sonde__writer_finish_memory(writer, &bytes, &count));
-    if (capacity >= count) memcpy(buffer, bytes, count);
+    if (buffer && capacity >= count) memcpy(buffer, bytes, count);
     else if (capacity > 0)
         status = sonde__fail(SONDE_LIMIT, "save_buffer: capacity=%llu is too small for %llu bytes",
                              (unsigned long long)capacity, (unsigned long long)count);

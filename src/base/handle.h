@@ -15,9 +15,11 @@ typedef struct sonde__handle_parts {
     void *memory;
 } sonde__handle_parts;
 
-/* Checks dim (1..65536), holds a runtime, parses the spec and allocates `bytes`. */
-sonde_status sonde__handle_begin(const sonde__noun *noun, const char *spec, int64_t dim, sonde_runtime *given,
-                                 uint64_t bytes, sonde__handle_parts *parts);
+/* Checks that the handle's width, such as "dim", is within least..most. */
+sonde_status sonde__handle_width(const char *name, int64_t width, int64_t least, int64_t most);
+/* Holds a runtime, parses the spec and allocates `bytes`. */
+sonde_status sonde__handle_begin(const sonde__noun *noun, const char *spec, sonde_runtime *given, uint64_t bytes,
+                                 sonde__handle_parts *parts);
 void sonde__handle_end(const sonde__handle_parts *parts);
 
 /* How a noun's handles go to and come from files. */

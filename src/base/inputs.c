@@ -1,4 +1,4 @@
-/* inputs.c: what callers hand in: option structs of any version, and named arrays for train, fit and step.
+/* inputs.c: what callers hand in: option structs of any version, and named arrays for the verbs that take data.
  *
  * A struct begins with its size, which says what version of the header its owner was compiled with. Ours is always the
  * complete one: what an older caller lacks is zero, which is a real default everywhere, and what a newer caller set and
@@ -48,11 +48,17 @@ sonde_status sonde__info_write(const void *filled, uint32_t known, const char *w
     return SONDE_OK;
 }
 
-/* The table row of a name, or -1 with the message set. */
-static int64_t input_row(const sonde__input_key *table, const char *what, const char *name)
+static bool serves(const sonde__input_key *key, const char *verb)
+{
+    return strcmp(key->verb, verb) == 0;
+}
+
+/* The table row of a name among those of a verb, or -1 with the message set. */
+static int64_t input_row(const sonde__input_key *table, const char *verb, const char *what, const char *name)
 {
     sonde__choice choice = sonde__choice_start(name);
     for (int64_t row = 0; table && table[row].name; row++) {
+        if (!serves(&table[row], verb)) continue;
         if (strcmp(table[row].name, name) == 0) return row;
         sonde__choice_offer(&choice, table[row].name, strlen(table[row].name));
     }
@@ -67,25 +73,26 @@ static sonde_status input_check(const sonde_input *input, const sonde__input_key
     return status == SONDE_OK ? SONDE_OK : sonde__fail_within(status, "%s", what);
 }
 
-static sonde_status input_missing(const sonde__input_key *table, const char *what, int64_t row)
+static sonde_status input_missing(const sonde__input_key *table, const char *verb, const char *what, int64_t row)
 {
     char list[400];
     sonde__text text = sonde__text_start(list, sizeof list);
     for (int64_t i = 0; table[i].name; i++)
-        sonde__text_add(&text, "%s%s%s", i ? ", " : "", table[i].name,
-                        table[i].required ? "" : " (optional)");
+        if (serves(&table[i], verb))
+            sonde__text_add(&text, "%s%s%s", text.length ? ", " : "", table[i].name,
+                            table[i].required ? "" : " (optional)");
     return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: input '%s' (%s) is missing; inputs: %s", what,
                        table[row].name, table[row].shape, list);
 }
 
 /* Fills `found`, which may be left half done on failure. */
-static sonde_status match_inputs(const sonde__input_key *table, const char *what, const sonde_input *inputs,
-                                 size_t count, const sonde_array **found)
+static sonde_status match_inputs(const sonde__input_key *table, const char *verb, const char *what,
+                                 const sonde_input *inputs, size_t count, const sonde_array **found)
 {
     for (size_t i = 0; i < count; i++) {
         if (!inputs[i].name)
             return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: the name of input %zu is NULL", what, i);
-        int64_t row = input_row(table, what, inputs[i].name);
+        int64_t row = input_row(table, verb, what, inputs[i].name);
         if (row < 0) return sonde__last_status();
         if (found[row])
             return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: input '%s' is given twice", what, inputs[i].name);
@@ -93,24 +100,29 @@ static sonde_status match_inputs(const sonde__input_key *table, const char *what
         found[row] = inputs[i].array;
     }
     for (int64_t row = 0; table && table[row].name; row++)
-        if (table[row].required && !found[row]) return input_missing(table, what, row);
+        if (table[row].required && serves(&table[row], verb) && !found[row])
+            return input_missing(table, verb, what, row);
     return SONDE_OK;
 }
 
-/* Inputs of one method; tables are ours, so more would be a defect. */
-#define INPUTS_MOST 32
-
 /* Matches into an array of its own first: on failure the caller's stays as it was. */
-sonde_status sonde__inputs_match(const sonde__method *method, const char *what, const sonde_input *inputs,
-                                 size_t count, const sonde_array **found)
+sonde_status sonde__inputs_match(const sonde__method *method, const char *verb, const char *what,
+                                 const sonde_input *inputs, size_t count, const sonde_array **found)
 {
-    const sonde_array *matched[INPUTS_MOST] = {NULL};
+    const sonde_array *matched[SONDE__INPUTS_MOST] = {NULL};
     size_t rows = 0;
     while (method->inputs && method->inputs[rows].name) rows++;
-    SONDE_ASSERT(rows <= INPUTS_MOST);
+    SONDE_ASSERT(rows <= SONDE__INPUTS_MOST);
     if (!inputs && count > 0)
         return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: inputs is NULL, but the count is %zu", what, count);
-    SONDE_TRY(match_inputs(method->inputs, what, inputs, count, matched));
+    SONDE_TRY(match_inputs(method->inputs, verb, what, inputs, count, matched));
     if (rows > 0) memcpy(found, matched, rows * sizeof *found);
     return SONDE_OK;
+}
+
+bool sonde__inputs_any(const sonde__method *method, const char *verb)
+{
+    for (const sonde__input_key *key = method->inputs; key && key->name; key++)
+        if (serves(key, verb)) return true;
+    return false;
 }

@@ -56,6 +56,7 @@ static void key_json(cli_json *json, const sonde_key_info *key)
 static void input_json(cli_json *json, const sonde_input_info *input)
 {
     cli_json_open(json, NULL, '{');
+    cli_json_text(json, "verb", input->verb);
     cli_json_text(json, "name", input->name);
     cli_json_bool(json, "required", input->required != 0);
     cli_json_text(json, "shape", input->shape);
@@ -64,10 +65,21 @@ static void input_json(cli_json *json, const sonde_input_info *input)
     cli_json_close(json);
 }
 
+static void output_json(cli_json *json, const sonde_output_info *output)
+{
+    cli_json_open(json, NULL, '{');
+    cli_json_text(json, "name", output->name);
+    cli_json_text(json, "shape", output->shape);
+    cli_json_text(json, "dtype", output->dtype);
+    cli_json_text(json, "help", output->help);
+    cli_json_close(json);
+}
+
 static void method_json(cli_json *json, const sonde_method_info *method)
 {
     sonde_key_info key = SONDE_KEY_INFO_INIT;
     sonde_input_info input = SONDE_INPUT_INFO_INIT;
+    sonde_output_info output = SONDE_OUTPUT_INFO_INIT;
     cli_json_open(json, NULL, '{');
     cli_json_text(json, "noun", method->noun);
     cli_json_text(json, "name", method->name);
@@ -80,6 +92,10 @@ static void method_json(cli_json *json, const sonde_method_info *method)
     cli_json_open(json, "inputs", '[');
     for (uint32_t i = 0; sonde_input_at(method->noun, method->name, i, &input) == SONDE_OK; i++)
         input_json(json, &input);
+    cli_json_close(json);
+    cli_json_open(json, "outputs", '[');
+    for (uint32_t i = 0; sonde_output_at(method->noun, method->name, i, &output) == SONDE_OK; i++)
+        output_json(json, &output);
     cli_json_close(json);
     cli_json_close(json);
 }

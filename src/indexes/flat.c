@@ -30,7 +30,8 @@ static const sonde__key keys[] = {
 };
 
 static const sonde__input_key inputs[] = {
-    {"vectors", "n x dim", SONDE__DTYPES_NUMERIC | SONDE__DTYPE_BIT(SONDE_DTYPE_BITS), false, "not needed: nothing is learned"},
+    {"vectors", "n x dim", SONDE__DTYPES_NUMERIC | SONDE__DTYPE_BIT(SONDE_DTYPE_BITS), false,
+     "not needed: nothing is learned", "train"},
     {0},
 };
 
@@ -403,7 +404,7 @@ static sonde_status search(sonde__search *s)
 }
 
 const sonde__index_method sonde__index_flat = {
-    .method = {"flat", "exact search: every row is scored", "", keys, inputs, NULL},
+    .method = {"flat", "exact search: every row is scored", "", keys, inputs, NULL, NULL},
     .create = create,
     .fill = fill,
     .search = search,

@@ -62,7 +62,8 @@ static sonde_status make_in(sonde_index *made)
 sonde_status sonde__index_make(const char *spec, int64_t dim, sonde_runtime *runtime, sonde_index **index)
 {
     sonde__handle_parts parts;
-    SONDE_TRY(sonde__handle_begin(&sonde__index_noun, spec, dim, runtime, sizeof(sonde_index), &parts));
+    SONDE_TRY(sonde__handle_width("dim", dim, 1, SONDE__MAX_DIM));
+    SONDE_TRY(sonde__handle_begin(&sonde__index_noun, spec, runtime, sizeof(sonde_index), &parts));
     sonde_index *made = parts.memory;
     made->runtime = parts.runtime;
     made->params = parts.params;
@@ -136,7 +137,7 @@ sonde_status sonde_index_train(sonde_index *index, const sonde_input *inputs, si
 {
     SONDE_TRY(sonde__index_writable(index, "train"));
     const sonde_array *found[8] = {0};
-    SONDE_TRY(sonde__inputs_match(&index->method->method, "train", inputs, count, found));
+    SONDE_TRY(sonde__inputs_match(&index->method->method, "train", "train", inputs, count, found));
     sonde_array rows;
     if (found[0]) {
         SONDE_TRY(sonde__array_check(found[0], "train: vectors", index->dim, index->accepts, &rows));

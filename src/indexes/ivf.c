@@ -38,7 +38,7 @@ static const sonde__key keys[] = {
 };
 
 static const sonde__input_key inputs[] = {
-    {"vectors", "n x dim", SONDE__DTYPES_NUMERIC, true, "rows like those that will be stored"},
+    {"vectors", "n x dim", SONDE__DTYPES_NUMERIC, true, "rows like those that will be stored", "train"},
     {0},
 };
 

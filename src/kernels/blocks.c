@@ -13,7 +13,7 @@
 #define BLOCK_TARGET_BYTES (256 * 1024)
 
 const sonde__input_key sonde__vectors_input[] = {
-    {"vectors", "n x dim", SONDE__DTYPES_NUMERIC, true, "the rows to learn from"},
+    {"vectors", "n x dim", SONDE__DTYPES_NUMERIC, true, "the rows to learn from", "train"},
     {0},
 };
 
@@ -103,7 +103,7 @@ sonde_status sonde__blocks_training(sonde_runtime *runtime, const sonde__method 
 {
     const sonde_array *found[1] = {NULL};
     sonde_array rows;
-    SONDE_TRY(sonde__inputs_match(method, "train", inputs, count, found));
+    SONDE_TRY(sonde__inputs_match(method, "train", "train", inputs, count, found));
     SONDE_TRY(sonde__array_check(found[0], "train: vectors", dim, SONDE__DTYPES_NUMERIC, &rows));
     if (rows.rows < min_rows)
         return sonde__fail(SONDE_INVALID_ARGUMENT, "train: vectors has %lld rows, %s needs at least %lld",

@@ -28,6 +28,9 @@ typedef void (*sonde__gather_fn)(const float *query, const void *base, const int
  * A panel holds `lanes` queries, dimension-major: panel[k * lanes + lane], unused lanes zero. */
 #define SONDE__LANES_MAX 32
 
+/* Logits whose largest value is kept together; terms of one linear combination. */
+enum { SONDE__LOGIT_BLOCK = 256, SONDE__TERMS_MAX = 8 };
+
 typedef struct sonde__kernels {
     const char *name; /* "generic", "avx2", "avx512"; "neon", "crc32", "dotprod" */
 
@@ -90,6 +93,24 @@ typedef struct sonde__kernels {
     uint32_t (*crc32c)(uint32_t crc, const void *data, uint64_t bytes); /* Castagnoli; start with 0 */
     void (*fht)(float *x, int64_t n); /* Walsh-Hadamard in place, n a power of two, unscaled */
     int64_t (*first_nonfinite)(const float *x, int64_t count); /* position, or -1 */
+
+    /* -- logits (one row of a vocabulary) -------------------------------------------------------------------------- */
+    /* The largest of count >= 1 logits; NaN if one is NaN or +inf. block_max (may be NULL) gets the largest of each run of
+     * SONDE__LOGIT_BLOCK. */
+    float (*logit_max)(const float *logits, int64_t count, float *block_max);
+    /* With g = scale (x - shift) and e = exp(g) for each logit (shift finite, x <= shift, scale > 0; -inf adds nothing): the
+     * sums of e, e g and e g^2. */
+    void (*logit_sums)(const float *logits, int64_t count, float shift, float scale, double sums[3]);
+    /* out[i] = the same e, which is 0 from about g = -87 down. */
+    void (*logit_exp)(const float *logits, int64_t count, float shift, float scale, float *out);
+
+    /* -- paths ------------------------------------------------------------------------------------------------------ */
+    /* out[i] = sum over j of weights[j] * terms[j][i], summed in order of j, 1..SONDE__TERMS_MAX terms; out may be one of
+     * them. True if every out[i] is finite. */
+    bool (*combine)(const float *const *terms, const float *weights, int64_t term_count, int64_t count, float *out);
+    /* Standard normals first .. first + count of (seed, stream, row). Values come in groups of 64 from 16 Philox blocks
+     * (normals.h), and any part of a row can be made alone. */
+    void (*normals)(uint64_t seed, uint32_t stream, uint64_t row, int64_t first, int64_t count, float *out);
 } sonde__kernels;
 
 /* The table in use: chosen once by CPU (and SONDE_ISA, which can only lower it). Never NULL. */

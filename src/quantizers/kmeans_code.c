@@ -209,7 +209,7 @@ static uint64_t kmeans_learned_bytes(const sonde_quantizer *quantizer)
 const sonde__quantizer_method sonde__quantizer_kmeans = {
     .method = {"kmeans", "clustering: a code is the number of the nearest of k centroids",
                "Lloyd: Least squares quantization in PCM (1982); Arthur, Vassilvitskii: k-means++ (2007)",
-               kmeans_keys, sonde__vectors_input, NULL},
+               kmeans_keys, sonde__vectors_input, NULL, NULL},
     .create = kmeans_create,
     .train = kmeans_train,
     .encode = kmeans_encode,

@@ -353,7 +353,7 @@ static const sonde__key pq_keys[] = {
 const sonde__quantizer_method sonde__quantizer_pq = {
     .method = {"pq", "product quantization: k-means codebooks on parts of the row",
                "Jegou, Douze, Schmid: Product quantization for nearest neighbor search (TPAMI 2011)", pq_keys,
-               sonde__vectors_input, NULL},
+               sonde__vectors_input, NULL, NULL},
     .create = pq_create,
     .train = pq_train,
     .encode = pq_encode,

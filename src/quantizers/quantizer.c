@@ -43,7 +43,8 @@ sonde_status sonde_quantizer_create(const char *spec, int64_t dim, sonde_runtime
 {
     if (!quantizer) return sonde__fail(SONDE_INVALID_ARGUMENT, "create: the place for the quantizer is NULL");
     sonde__handle_parts parts;
-    SONDE_TRY(sonde__handle_begin(&sonde__quantizer_noun, spec, dim, runtime, sizeof **quantizer, &parts));
+    SONDE_TRY(sonde__handle_width("dim", dim, 1, SONDE__MAX_DIM));
+    SONDE_TRY(sonde__handle_begin(&sonde__quantizer_noun, spec, runtime, sizeof **quantizer, &parts));
     sonde_quantizer *made = parts.memory;
     made->runtime = parts.runtime;
     made->params = parts.params;

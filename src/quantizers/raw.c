@@ -83,7 +83,7 @@ static void raw_scan_panel(const sonde_quantizer *quantizer, const void *panel, 
 static const sonde__key raw_keys[] = {{0}};
 
 const sonde__quantizer_method sonde__quantizer_raw = {
-    .method = {"raw", "no compression: the f32 values as they are", "", raw_keys, sonde__vectors_input, NULL},
+    .method = {"raw", "no compression: the f32 values as they are", "", raw_keys, sonde__vectors_input, NULL, NULL},
     .create = raw_create,
     .encode = raw_encode,
     .decode = raw_decode,

@@ -524,6 +524,7 @@ static const sonde__key sq_keys[] = {
      "uniform quantization with learned clipping (Max 1960)",                                                \
      sq_keys,                                                                                                \
      sonde__vectors_input,                                                                                   \
+     NULL,                                                                                                   \
      NULL}
 
 const sonde__quantizer_method sonde__quantizer_sq = {

@@ -39,7 +39,7 @@ static const sonde__key normalise_keys[] = {{0}};
 
 const sonde__transform_method sonde__transform_normalise = {
     .method = {"normalise", "scales rows to length 1; zero rows stay zero", "", normalise_keys,
-               sonde__vectors_input, NULL},
+               sonde__vectors_input, NULL, NULL},
     .create = normalise_create,
     .apply = normalise_apply,
 };

@@ -239,7 +239,7 @@ static const sonde__key pca_keys[] = {
 
 const sonde__transform_method sonde__transform_pca = {
     .method = {"pca", "projection on the directions of largest variance", "Pearson 1901; Hotelling 1933",
-               pca_keys, sonde__vectors_input, NULL},
+               pca_keys, sonde__vectors_input, NULL, NULL},
     .create = pca_create,
     .train = pca_train,
     .apply = pca_apply,

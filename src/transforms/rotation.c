@@ -138,7 +138,7 @@ static const sonde__key rotation_keys[] = {
 
 #define ROTATION_METHOD {"rotation", "a random rotation: lengths and angles stay, columns become alike", \
                          "QR of a Gaussian matrix; fast: Andoni et al. 2015, Jain, Pillai, Smith 2020", rotation_keys, \
-                         sonde__vectors_input, NULL}
+                         sonde__vectors_input, NULL, NULL}
 
 const sonde__transform_method sonde__transform_rotation = {
     .method = ROTATION_METHOD,

@@ -37,7 +37,8 @@ static sonde_status transform_make(const char *spec, int64_t dim, sonde_runtime 
                                    sonde_transform **transform)
 {
     sonde__handle_parts parts;
-    SONDE_TRY(sonde__handle_begin(&sonde__transform_noun, spec, dim, runtime, sizeof **transform, &parts));
+    SONDE_TRY(sonde__handle_width("dim", dim, 1, SONDE__MAX_DIM));
+    SONDE_TRY(sonde__handle_begin(&sonde__transform_noun, spec, runtime, sizeof **transform, &parts));
     sonde_transform *made = parts.memory;
     made->runtime = parts.runtime;
     made->params = parts.params;

@@ -118,6 +118,7 @@ static void covers_every_function(void **unused)
     assert_true(fread(text, 1, 199999, source) > 1000);
     while (fgets(line, sizeof line, symbols)) {
         line[strcspn(line, "\n")] = 0;
+        if (strstr(line, "_sampler_")) continue; /* test_misuse_samplers.c */
         snprintf(call, sizeof call, "%s(", line);
         if (line[0] && !strstr(text, call)) fail_msg("%s is not called here", line);
     }
@@ -243,6 +244,7 @@ static void catalogue_ends_and_refuses(void **unused)
     sonde_method_info method = SONDE_METHOD_INFO_INIT;
     sonde_key_info key = SONDE_KEY_INFO_INIT;
     sonde_input_info input = SONDE_INPUT_INFO_INIT;
+    sonde_output_info output = SONDE_OUTPUT_INFO_INIT;
     char text[8] = "kept";
     size_t length = 77;
     FAILS(sonde_method_at(1000, &method), SONDE_NOT_FOUND, "none at position 1000");
@@ -254,6 +256,8 @@ static void catalogue_ends_and_refuses(void **unused)
     FAILS(sonde_key_at("quantiser", "pq", 0, &key), SONDE_NOT_FOUND, "did you mean 'quantizer'?");
     FAILS(sonde_input_at("index", "ifv", 0, &input), SONDE_NOT_FOUND, "did you mean 'ivf'?");
     FAILS(sonde_input_at("index", "ivf", 5, &input), SONDE_NOT_FOUND, "none at position 5");
+    FAILS(sonde_output_at("index", "ivf", 0, &output), SONDE_NOT_FOUND, "there are 0 outputs");
+    FAILS(sonde_output_at("row_sampler", "randm", 0, &output), SONDE_NOT_FOUND, "did you mean 'random'?");
     FAILS(sonde_describe("transform", "pcb", text, sizeof text, &length), SONDE_NOT_FOUND, "did you mean 'pca'?");
     FAILS(sonde_describe("transform", "pca", NULL, 5, &length), BAD, "NULL");
     method.size = key.size = input.size = 3;

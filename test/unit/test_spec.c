@@ -39,24 +39,24 @@ static const sonde__key lost_keys[] = {{"inner", SONDE__KEY_SPEC, "x", 0, 0, NUL
                                        {0}};
 
 static const sonde__input_key pq_inputs[] = {
-    {"vectors", "n x dim", SONDE__DTYPES_NUMERIC, true, "rows to learn from"},
-    {"queries", "q x dim", SONDE__DTYPE_BIT(SONDE_DTYPE_F32), false, "rows to ask with"},
-    {"weights", "n x 1", SONDE__DTYPE_BIT(SONDE_DTYPE_F32), false, "of rows"},
+    {"vectors", "n x dim", SONDE__DTYPES_NUMERIC, true, "rows to learn from", "train"},
+    {"queries", "q x dim", SONDE__DTYPE_BIT(SONDE_DTYPE_F32), false, "rows to ask with", "train"},
+    {"weights", "n x 1", SONDE__DTYPE_BIT(SONDE_DTYPE_F32), false, "of rows", "train"},
     {0}};
 
-static const sonde__method pq = {"pq", "Packs.", "Somebody 2011", pq_keys, pq_inputs, NULL};
-static const sonde__method ivf = {"ivf", "Finds.", "", ivf_keys, NULL, NULL};
-static const sonde__method flat = {"flat", "Scans.", NULL, NULL, NULL, NULL};
-static const sonde__method chain = {"chain", "Joins.", "", chain_keys, NULL, "thing"};
-static const sonde__method need = {"need", "Asks.", "", need_keys, NULL, NULL};
-static const sonde__method own = {"own", "Hides.", "", own_keys, NULL, NULL};
-static const sonde__method loop = {"loop", "Turns.", "", loop_keys, NULL, NULL};
-static const sonde__method lost = {"lost", "Errs.", "", lost_keys, NULL, NULL};
+static const sonde__method pq = {"pq", "Packs.", "Somebody 2011", pq_keys, pq_inputs, NULL, NULL};
+static const sonde__method ivf = {"ivf", "Finds.", "", ivf_keys, NULL, NULL, NULL};
+static const sonde__method flat = {"flat", "Scans.", NULL, NULL, NULL, NULL, NULL};
+static const sonde__method chain = {"chain", "Joins.", "", chain_keys, NULL, "thing", NULL};
+static const sonde__method need = {"need", "Asks.", "", need_keys, NULL, NULL, NULL};
+static const sonde__method own = {"own", "Hides.", "", own_keys, NULL, NULL, NULL};
+static const sonde__method loop = {"loop", "Turns.", "", loop_keys, NULL, NULL, NULL};
+static const sonde__method lost = {"lost", "Errs.", "", lost_keys, NULL, NULL, NULL};
 static const sonde__method *const thing_methods[] = {&pq, &ivf, &flat, &chain, &need, &own, &loop, &lost,
                                                      NULL};
 static const sonde__noun thing = {"thing", thing_common, thing_methods};
-static const sonde__method empty = {"empty", "Does nothing.", "", NULL, NULL, NULL};
-static const sonde__method both = {"both", "Joins.", "", NULL, NULL, "bare"};
+static const sonde__method empty = {"empty", "Does nothing.", "", NULL, NULL, NULL, NULL};
+static const sonde__method both = {"both", "Joins.", "", NULL, NULL, "bare", NULL};
 static const sonde__method *const bare_methods[] = {&empty, &both, NULL};
 static const sonde__noun bare = {"bare", NULL, bare_methods};
 
@@ -550,11 +550,11 @@ static void inputs_are_matched_by_name(void **state)
     sonde_array wrong = sonde_array_of(SONDE_DTYPE_I32, numbers, 3, 2);
     const sonde_array *found[3] = {&wrong, &wrong, &wrong};
     sonde_input good[] = {{"queries", &none}, {"vectors", &x}};
-    OK(sonde__inputs_match(&pq, "pq: train", good, 2, found));
+    OK(sonde__inputs_match(&pq, "train", "pq: train", good, 2, found));
     assert_ptr_equal(found[0], &x);
     assert_ptr_equal(found[1], &none);
     assert_null(found[2]);
-    OK(sonde__inputs_match(&flat, "flat: train", NULL, 0, found));
+    OK(sonde__inputs_match(&flat, "train", "flat: train", NULL, 0, found));
 
     const sonde_array *untouched[3] = {&wrong, &wrong, &wrong};
     const sonde_input x_vectors = {"vectors", &x}, x_queries = {"queries", &x}, missing = {"vectors", NULL};
@@ -575,13 +575,13 @@ static void inputs_are_matched_by_name(void **state)
         {{missing}, 1, SONDE_INVALID_ARGUMENT, "pq: train: vectors: the array is NULL"},
         {{x_vectors, nameless}, 2, SONDE_INVALID_ARGUMENT, "pq: train: the name of input 1 is NULL"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        FAILS(sonde__inputs_match(&pq, "pq: train", bad[i].inputs, bad[i].count, untouched), bad[i].status,
+        FAILS(sonde__inputs_match(&pq, "train", "pq: train", bad[i].inputs, bad[i].count, untouched), bad[i].status,
               bad[i].words);
         for (int j = 0; j < 3; j++) assert_ptr_equal(untouched[j], &wrong);
     }
-    FAILS(sonde__inputs_match(&pq, "pq: train", NULL, 1, untouched), SONDE_INVALID_ARGUMENT,
+    FAILS(sonde__inputs_match(&pq, "train", "pq: train", NULL, 1, untouched), SONDE_INVALID_ARGUMENT,
           "the count is 1");
-    FAILS(sonde__inputs_match(&flat, "flat: train", good, 1, untouched), SONDE_NOT_FOUND,
+    FAILS(sonde__inputs_match(&flat, "train", "flat: train", good, 1, untouched), SONDE_NOT_FOUND,
           "flat: train: no input 'queries'; inputs: none");
 }
 

@@ -717,6 +717,142 @@ void lists_that_change_while_they_are_read()
     MESSAGE(LIMIT, read({1, 2, 1, 2}, SONDE_LIMIT));
 }
 
+/* ---- Samplers ---------------------------------------------------------------------------------------- */
+
+void row_samplers()
+{
+    const std::vector<std::int64_t> ids = {4, 9, 2};
+    sonde::row_sampler sampler("random");
+    EXPECT(!sampler.fitted());
+    EXPECT_C_MESSAGE(STATE, sampler.draw(1));
+    sampler.fit({{"ids", {ids, 1}}});
+    sonde::rows drawn = sampler.draw(3);
+    std::vector<std::int64_t> seen(drawn.ids.begin(), drawn.ids.end());
+    std::sort(seen.begin(), seen.end());
+    EXPECT((seen == std::vector<std::int64_t>{2, 4, 9}) && drawn.last && drawn.pass == 0 && drawn.groups.empty());
+    EXPECT(sampler.draw(2).pass == 1);
+    sampler.seek(0);
+    EXPECT(sampler.draw(1).pass == 0);
+    EXPECT_C_MESSAGE(UNSUPPORTED, sampler.observe({{"ids", {ids, 1}}}));
+    files_of(sampler, "row_sampler");
+    sonde::row_sampler other("random");
+    other.fit({{"ids", {ids, 1}}});
+    sampler.merge(other);
+    EXPECT(sampler.draw(9).ids.size() == 6);
+}
+
+void negatives_and_losses()
+{
+    const std::vector<std::int64_t> positives(QUERIES, 5), asked = {3};
+    sonde::row_sampler sampler("adore(depth=6)", DIM);
+    sampler.fit({{"queries", query_rows()}, {"documents", base_rows()}, {"positives", {positives, 1}}});
+    const sonde::rows drawn = sampler.draw_for({{"query_ids", {asked, 1}}}, 6);
+    std::vector<std::int64_t> built(drawn.ids.begin(), drawn.ids.end());
+    EXPECT(built.size() == 6 && std::count(built.begin(), built.end(), 5) == 0);
+    EXPECT(sampler.output<std::int32_t>("ranks").rows() == 6);
+    EXPECT(!MESSAGE(INVALID_ARGUMENT, sampler.output<float>("ranks")).empty());
+    const sonde::index index = filled("flat(metric=ip)");
+    sonde::row_sampler attached("adore(depth=6)", DIM);
+    attached.attach(index);
+    attached.fit({{"queries", query_rows()}, {"positives", {positives, 1}}});
+    const sonde::rows same = attached.draw_for({{"query_ids", {asked, 1}}}, 6);
+    EXPECT(std::equal(built.begin(), built.end(), same.ids.begin()));
+    attached.detach();
+
+    const sonde::row_sampler nbpo("nbpo(form=exact)");
+    const std::vector<std::uint8_t> labels = {1, 0, 0};
+    const std::vector<float> flips = {-2, -1, -3};
+    const auto loss = [&](const std::vector<float> &logits, const std::vector<sonde::gradient> &gradients) {
+        return nbpo.loss({{"logits", {logits, 1}}, {"flip_logits", {flips, 1}}, {"labels", {labels, 1}}}, gradients);
+    };
+    sonde::matrix<float> slope(3, 1);
+    loss({0.3f, -0.2f, 1.0f}, {{"logits", slope}});
+    const double wanted = (loss({0.31f, -0.2f, 1.0f}, {}) - loss({0.29f, -0.2f, 1.0f}, {})) / 0.02;
+    EXPECT(std::abs(static_cast<double>(slope[0][0]) - wanted) < 1e-4);
+}
+
+void token_samplers()
+{
+    const std::vector<float> logits = {0, 3, 2, -1, 1};
+    sonde::token_sampler chain("chain(top_k(k=2))", 5);
+    EXPECT(chain.vocabulary() == 5);
+    const sonde::candidates kept = chain.filter({logits, 5}, 3);
+    EXPECT(kept.counts[0] == 2 && kept.ids[0][0] == 1 && kept.ids[0][1] == 2);
+    const std::int32_t token = chain.next({logits, 5})[0];
+    EXPECT(token == 1 || token == 2);
+    const std::vector<std::uint8_t> mask = {8};
+    const std::vector<std::int64_t> sequences = {77};
+    const sonde::view allowed = sonde::view::bits(mask.data(), 1, 5);
+    sonde::token_options how;
+    how.allowed = &allowed;
+    how.sequences = sequences.data();
+    const sonde::drawn_tokens drawn = chain.sample({logits, 5}, how);
+    EXPECT(drawn.ids[0] == 3 && drawn.survivors[0] == 1 && drawn.log_probs[0] == 0);
+    chain.accept(77, drawn.ids);
+    files_of(chain, "token_sampler");
+    chain.reset();
+    EXPECT_C_MESSAGE(UNSUPPORTED, chain.draft());
+}
+
+void drafts()
+{
+    sonde::token_sampler rule("speculative(verify=single, draft=iid, depth=3, width=1)", 4);
+    const auto flat = [](const sonde::draft_tree &, sonde::matrix_view<float> out) {
+        for (std::int64_t i = 0; i < out.rows() * out.cols(); i++) out.data()[i] = 0;
+    };
+    const sonde::draft_tree tree = rule.draft_run(flat);
+    EXPECT(tree.tokens.size() == 3 && tree.parents[0] == -1 && tree.parents[2] == 1 && tree.frontier.empty());
+    const std::vector<float> target(16, 0.0f);
+    EXPECT(rule.verify({target, 4}).path.size() == 3); /* equal laws accept everything */
+    sonde::draft_tree by_hand = rule.draft();
+    const std::vector<float> row(4, 0.0f);
+    while (!by_hand.frontier.empty()) by_hand = rule.draft({row, 4});
+    EXPECT(by_hand.tokens.size() == 3);
+    const std::vector<std::int32_t> tokens(by_hand.tokens.begin(), by_hand.tokens.end());
+    const std::vector<std::int64_t> parents = {-1, 0, 1};
+    const sonde::draft_tree mine = {tokens, parents, {}};
+    EXPECT(rule.verify({target, 4}, {target, 4}, mine).path.size() == 3);
+    const std::vector<float> p = {0.5f, 0.5f, 0, 0}, q(4, 0.25f);
+    EXPECT(std::abs(rule.accept_rate("single", {p, 4}, {q, 4}, 1) - 0.5) < 1e-9);
+    bool thrown = false;
+    try {
+        rule.draft_run([](const sonde::draft_tree &, sonde::matrix_view<float>) { throw 7; });
+    } catch (int seven) {
+        thrown = seven == 7;
+    }
+    EXPECT(thrown);
+}
+
+void path_samplers()
+{
+    const std::vector<float> x = numbers(2 * 3, 9);
+    const auto model = [](const sonde::ask &at, sonde::matrix_view<float> out) {
+        for (int i = 0; i < 6; i++) out.data()[i] = std::tanh(at.x.data()[i]) * static_cast<float>(at.t);
+    };
+    sonde::path_sampler solver("ddim(eta=1, schedule=vp(steps=7))", 3);
+    sonde::matrix<float> ran(2, 3), told(2, 3);
+    std::copy(x.begin(), x.end(), ran.data());
+    solver.run(ran, model);
+    solver.start({x, 3});
+    for (sonde::ask at = solver.ask(); !at.done; at = solver.ask()) {
+        model(at, told);
+        solver.tell(told);
+    }
+    const sonde::matrix_view<const float> state = solver.output("state");
+    EXPECT(std::equal(state.data(), state.data() + 6, ran.data()));
+    const std::vector<sonde::path_node> nodes = solver.nodes();
+    EXPECT(nodes.size() > 7 && nodes[0].lambda < nodes[1].lambda);
+    files_of(solver, "path_sampler");
+    EXPECT_C_MESSAGE(INVALID_ARGUMENT, solver.start({x, 2}));
+    bool thrown = false;
+    try {
+        solver.run(ran, [](const sonde::ask &, sonde::matrix_view<float>) { throw 7; });
+    } catch (int seven) {
+        thrown = seven == 7;
+    }
+    EXPECT(thrown);
+}
+
 /* ---- Quantizer, transform, merging ------------------------------------------------------------------- */
 
 void quantizers()
@@ -817,7 +953,8 @@ constexpr test tests[] = {
     TEST(runtimes), TEST(cancel_from_another_thread), TEST(handles_move), TEST(empty_handles_throw),
     TEST(c_messages_unchanged), TEST(errors_have_one_base), TEST(files), TEST(mapped_index_is_read_only),
     TEST(bytes_while_another_thread_adds), TEST(lists_that_change_while_they_are_read), TEST(quantizers),
-    TEST(transforms), TEST(merged_shards_equal_the_whole), TEST(catalogue)};
+    TEST(transforms), TEST(merged_shards_equal_the_whole), TEST(row_samplers),
+    TEST(negatives_and_losses), TEST(token_samplers), TEST(drafts), TEST(path_samplers), TEST(catalogue)};
 
 } // namespace
 

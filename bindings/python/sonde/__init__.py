@@ -1,4 +1,5 @@
-"""Sonde: packs sets of embeddings (Quantizer), finds in them (Index), maps them (Transform).
+"""Sonde: packs sets of embeddings (Quantizer), finds in them (Index), maps them (Transform), draws from them (RowSampler,
+TokenSampler, PathSampler).
 
     index = sonde.Index("ivf(metric=cosine)", dim=384).add(vectors)
     ids, scores = index.search(queries, k=10, recall=0.95)
@@ -13,8 +14,8 @@ import os
 from typing import Any
 
 from . import spec
-from ._api import (VERSION, IndexStats, InputInfo, KeyInfo, MethodInfo, Metric, OperatingPoint, SectionInfo, Status,
-                   Stop)
+from ._api import (VERSION, IndexStats, InputInfo, KeyInfo, MethodInfo, Metric, OperatingPoint, OutputInfo, Prediction,
+                   SectionInfo, Status, Stop)
 from ._errors import (CallbackFailed, Cancelled, Corrupt, Error, FileNotFound, Incompatible, InputOutputError,
                       InternalError, InvalidArgument, LimitExceeded, NotFound, OutOfMemory, StateError, Unsupported)
 from ._noun import Noun
@@ -22,21 +23,26 @@ from .catalogue import (Method, build_info, check_spec, describe, file_noun, fil
                         status_text, version)
 from .filters import Filter, exclude
 from .index import Estimate, Hits, Index, RangeHits, estimate, topk_merge
+from .path_sampler import Ask, PathNode, PathSampler
 from .quantizer import Quantizer
+from .row_sampler import Rows, RowSampler
 from .runtime import Memory, Runtime
+from .token_sampler import Candidates, DraftTree, Drawn, TokenSampler, Verdict
 from .transform import Transform
 
 __version__ = VERSION
 __all__ = [
-    "CallbackFailed", "Cancelled", "Corrupt", "Error", "Estimate", "FileNotFound", "Filter", "Hits", "Incompatible",
-    "Index", "IndexStats", "InputInfo", "InputOutputError", "InternalError", "InvalidArgument", "KeyInfo",
-    "LimitExceeded", "Memory", "Method", "MethodInfo", "Metric", "NotFound", "OperatingPoint", "OutOfMemory",
-    "Quantizer", "RangeHits", "Runtime", "SectionInfo", "StateError", "Status", "Stop", "Transform", "Unsupported",
-    "build_info", "check_spec", "describe", "estimate", "exclude", "file_noun", "file_sections", "from_bytes",
-    "methods", "open", "spec", "status_name", "status_text", "topk_merge", "version",
+    "Ask", "CallbackFailed", "Cancelled", "Candidates", "Corrupt", "DraftTree", "Drawn", "Error", "Estimate",
+    "FileNotFound", "Filter", "Hits", "Incompatible", "Index", "IndexStats", "InputInfo", "InputOutputError",
+    "InternalError", "InvalidArgument", "KeyInfo", "LimitExceeded", "Memory", "Method", "MethodInfo", "Metric",
+    "NotFound", "OperatingPoint", "OutOfMemory", "OutputInfo", "PathNode", "PathSampler", "Prediction", "Quantizer",
+    "RangeHits", "RowSampler", "Rows", "Runtime", "SectionInfo", "StateError", "Status", "Stop", "TokenSampler",
+    "Transform", "Unsupported", "Verdict", "build_info", "check_spec", "describe", "estimate", "exclude", "file_noun",
+    "file_sections", "from_bytes", "methods", "open", "spec", "status_name", "status_text", "topk_merge", "version",
 ]
 
-_NOUNS: dict[str, type[Noun]] = {kind.noun: kind for kind in (Index, Quantizer, Transform)}
+_NOUNS: dict[str, type[Noun]] = {kind.noun: kind for kind in (Index, Quantizer, Transform, RowSampler, TokenSampler,
+                                                            PathSampler)}
 
 
 def open(path: str | os.PathLike[str], *, mmap: bool = False, verify: bool | None = None, max_bytes: int = 0,

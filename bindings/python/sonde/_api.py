@@ -5,8 +5,8 @@ SPDX-License-Identifier: MIT
 
 import dataclasses
 import enum
-from ctypes import (CDLL, CFUNCTYPE, POINTER, Structure, c_bool, c_char, c_char_p, c_double, c_float, c_int, c_int64,
-                    c_size_t, c_uint32, c_uint64, c_void_p)
+from ctypes import (CDLL, CFUNCTYPE, POINTER, Structure, c_bool, c_char, c_char_p, c_double, c_float, c_int, c_int32,
+                    c_int64, c_size_t, c_uint32, c_uint64, c_void_p)
 
 VERSION = "1.0.0"
 
@@ -116,6 +116,23 @@ class Stop(enum.IntEnum):
     FEWER = 3
 
 
+class Prediction(enum.IntEnum):
+    """What a model predicts; all are affine in each other given the state. docs/samplers.md has the formulas."""
+
+    # eps: the noise
+    NOISE = 1
+    # x0: the data
+    DATA = 2
+    # gradient of the log density of the noisy data, -eps / sigma
+    SCORE = 3
+    # alpha eps - sigma x0
+    V = 4
+    # velocity dx/dt; for rf: eps - x0
+    FLOW = 5
+    # the raw network of EDM, wrapped by its preconditioning
+    EDM = 6
+
+
 class sonde_array(Structure):
     """A borrowed view of a row-major matrix. The library never keeps it. `data` is not const because the same struct
     describes outputs; inputs are never written. Frozen: this struct will not change."""
@@ -131,7 +148,7 @@ class sonde_array(Structure):
 
 
 class sonde_input(Structure):
-    """A named input of train, fit or step: sonde_input inputs[] = {{"vectors", &x}, {"queries", &q}};"""
+    """A named input of train, fit, draw, observe or loss: sonde_input inputs[] = {{"vectors", &x}, {"queries", &q}};"""
 
     _fields_ = [
         ("name", c_char_p),
@@ -169,7 +186,7 @@ class sonde_method_info(Structure):
         ("size", c_uint32),
         ("key_count", c_uint32),
         ("input_count", c_uint32),
-        ("reserved", c_uint32),
+        ("output_count", c_uint32),
         ("noun", c_char_p),
         ("name", c_char_p),
         ("summary", c_char_p),
@@ -203,6 +220,20 @@ class sonde_input_info(Structure):
         ("name", c_char_p),
         ("shape", c_char_p),
         ("dtypes", c_char_p),
+        ("help", c_char_p),
+        ("verb", c_char_p),
+    ]
+
+
+class sonde_output_info(Structure):
+    """A named result beside those that a noun's structs have."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("reserved", c_uint32),
+        ("name", c_char_p),
+        ("shape", c_char_p),
+        ("dtype", c_char_p),
         ("help", c_char_p),
     ]
 
@@ -333,6 +364,102 @@ class sonde_index_stats(Structure):
     ]
 
 
+class sonde_rows(Structure):
+    """What one draw gave. The arrays belong to the sampler and stay until its next draw, fit, merge or free."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("last", c_uint32),
+        ("count", c_int64),
+        ("pass", c_int64),
+        ("ids", c_void_p),
+        ("weights", c_void_p),
+        ("groups", c_void_p),
+    ]
+
+
+class sonde_token_options(Structure):
+    """How to draw, for next_with and filter."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("threads", c_uint32),
+        ("sequences", c_void_p),
+        ("allowed", POINTER(sonde_array)),
+    ]
+
+
+class sonde_tokens(Structure):
+    """What was drawn. Each array has one element a row of logits and is yours; all but ids may be NULL."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("reserved", c_uint32),
+        ("ids", c_void_p),
+        ("log_probs", c_void_p),
+        ("raw_log_probs", c_void_p),
+        ("survivors", c_void_p),
+        ("entropies", c_void_p),
+    ]
+
+
+class sonde_draft_tree(Structure):
+    """A tree of drafted tokens. Node i stands for the prefix that leads to it; the root, the text so far, is -1. Parents
+    come before their children, siblings in the order in which they were drawn."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("reserved", c_uint32),
+        ("count", c_int64),
+        ("tokens", c_void_p),
+        ("parents", c_void_p),
+        ("frontier_count", c_int64),
+        ("frontier", c_void_p),
+    ]
+
+
+class sonde_verdict(Structure):
+    """What verification decided."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("token", c_int32),
+        ("log_prob", c_float),
+        ("reserved", c_uint32),
+        ("accepted", c_int64),
+        ("capacity", c_int64),
+        ("path", c_void_p),
+    ]
+
+
+class sonde_ask(Structure):
+    """Where a prediction is wanted. The arrays belong to the sampler, until tell."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("done", c_uint32),
+        ("x", sonde_array),
+        ("t", c_double),
+        ("alpha", c_double),
+        ("sigma", c_double),
+        ("prediction", c_uint32),
+        ("condition", c_uint32),
+        ("step", c_int64),
+        ("evaluation", c_int64),
+    ]
+
+
+class sonde_path_node(Structure):
+    """One node of the plan."""
+
+    _fields_ = [
+        ("t", c_double),
+        ("alpha", c_double),
+        ("sigma", c_double),
+        ("lambda", c_double),
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class MethodInfo:
     """What sonde_method_info holds."""
@@ -340,7 +467,8 @@ class MethodInfo:
     # keys, those common to the noun included
     key_count: int
     input_count: int
-    # "index", "quantizer", "transform"
+    output_count: int
+    # "index", "quantizer", "row_sampler", ...
     noun: str
     # "ivf"
     name: str
@@ -381,6 +509,20 @@ class InputInfo:
     shape: str
     # such as "f32 f16 bf16 i8 u8"
     dtypes: str
+    help: str
+    # the function that takes it: "train", "fit", "draw", "observe", "loss"
+    verb: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputInfo:
+    """A named result beside those that a noun's structs have."""
+
+    name: str
+    # in words, such as "count x 1"
+    shape: str
+    # such as "i64"
+    dtype: str
     help: str
 
 
@@ -449,6 +591,10 @@ class IndexStats:
     calibrated: int
     # live rows at calibration
     calibrated_at: int
+
+sonde_token_sampler_draft_run_model = CFUNCTYPE(c_int, POINTER(sonde_draft_tree), POINTER(sonde_array), c_void_p)
+
+sonde_path_sampler_run_model = CFUNCTYPE(c_int, POINTER(sonde_ask), POINTER(sonde_array), c_void_p)
 
 
 def bind(library: CDLL) -> None:
@@ -530,14 +676,21 @@ def bind(library: CDLL) -> None:
     function.restype = c_int
     function.argtypes = [c_char_p, c_char_p, c_uint32, c_void_p]
     function.__doc__ = """
-    The position-th key, or input, of a method. NOT_FOUND for an unknown noun or method (the message names the nearest)
+    The position-th key, input or output of a method. NOT_FOUND for an unknown noun or method (the message names the nearest)
     and past the end. Class A. Since 1.0.
     """
     function = library.sonde_input_at
     function.restype = c_int
     function.argtypes = [c_char_p, c_char_p, c_uint32, c_void_p]
     function.__doc__ = """
-    The position-th key, or input, of a method. NOT_FOUND for an unknown noun or method (the message names the nearest)
+    The position-th key, input or output of a method. NOT_FOUND for an unknown noun or method (the message names the nearest)
+    and past the end. Class A. Since 1.0.
+    """
+    function = library.sonde_output_at
+    function.restype = c_int
+    function.argtypes = [c_char_p, c_char_p, c_uint32, c_void_p]
+    function.__doc__ = """
+    The position-th key, input or output of a method. NOT_FOUND for an unknown noun or method (the message names the nearest)
     and past the end. Class A. Since 1.0.
     """
     function = library.sonde_describe
@@ -937,4 +1090,353 @@ def bind(library: CDLL) -> None:
     function.__doc__ = """
     The same bytes in memory. With capacity 0 it measures: *length = bytes needed; else LIMIT if capacity is too small.
     Class A. Since 1.0.
+    """
+    function = library.sonde_row_sampler_create
+    function.restype = c_int
+    function.argtypes = [c_char_p, c_int64, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    Makes a sampler from a spec ("sonde list row_sampler" names the methods). dim: columns of the vectors it will see
+    (1..65536), or 0 to take it from what it is fitted on. INVALID_ARGUMENT, NOT_FOUND, OUT_OF_MEMORY. Class A.
+    Since 1.0.
+    """
+    function = library.sonde_row_sampler_fit
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t]
+    function.__doc__ = """
+    Takes the data in: the inputs with the verb "fit" of the method's table. Replaces what was fitted before and goes
+    back to the first pass; on failure or cancel the old state stays. INVALID_ARGUMENT (an input is missing, of a wrong
+    shape or value), LIMIT, CANCELLED, ... Class C. Since 1.0.
+    """
+    function = library.sonde_row_sampler_attach
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p]
+    function.__doc__ = """
+    Uses an index of the caller in place of one that fit would build from "documents", for the methods that search. Its
+    ids are the ids of the draws. The index is borrowed: it must outlive the sampler, or be taken back with NULL; it is
+    searched only, so others may search and change it meanwhile. UNSUPPORTED for methods without an index. Class C.
+    Since 1.0.
+    """
+    function = library.sonde_row_sampler_draw
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_int64, c_void_p]
+    function.__doc__ = """
+    Draws the next `count` rows (0 = as many as the method's spec says) into *rows, and steps on. At the end of a pass
+    the rest comes, which may be fewer. What a row is (a row of the data, a query's negative, a pair) the method's page
+    says. STATE if the method needs to be fitted first, INVALID_ARGUMENT if it cannot choose by itself what to draw for.
+    On failure nothing has moved, and the arrays of the draw before are gone. Class S. Since 1.0.
+    """
+    function = library.sonde_row_sampler_draw_for
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t, c_int64, c_void_p]
+    function.__doc__ = """
+    The same for what the inputs name (the verb "draw" of the method's table), such as the queries of this
+    training step. UNSUPPORTED for methods that take none. Class S. Since 1.0.
+    """
+    function = library.sonde_row_sampler_output
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_char_p, c_void_p]
+    function.__doc__ = """
+    One more column of the last draw or observation, by the name that the method's table of outputs has, such as "pairs"
+    or "ranks". A view of the sampler's memory that stays until the next draw, observe, fit, merge or free. NOT_FOUND,
+    STATE before the first draw. Class S. Since 1.0.
+    """
+    function = library.sonde_row_sampler_observe
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t]
+    function.__doc__ = """
+    Tells the sampler what came of its draws, or that the data has changed (the verb "observe" of the method's table):
+    losses, counts, re-encoded documents. UNSUPPORTED for methods that learn nothing while they run. Class S. Since 1.0.
+    """
+    function = library.sonde_row_sampler_loss
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p]
+    function.__doc__ = """
+    The loss that the method's paper trains with, on one batch (inputs with the verb "loss"). For each of `gradients`,
+    named as the input whose derivative is wanted and of its shape (f32, yours), the array is filled. Mean over the
+    batch unless the method's page says otherwise. UNSUPPORTED for methods without a loss; INVALID_ARGUMENT. Class A.
+    Since 1.0.
+    """
+    function = library.sonde_row_sampler_merge
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p]
+    function.__doc__ = """
+    Joins samplers of two shards: `into` then draws from the rows of both, as if it had been fitted on them together,
+    and is at the start of pass 0. Both have the same spec; ids that were given must differ, ids that were not are
+    renumbered: those of `from` come behind those of `into`. INCOMPATIBLE, UNSUPPORTED (the method has no such summary).
+    `from` stays as it is. Class C on `into`, A on `from`. Since 1.0.
+    """
+    function = library.sonde_row_sampler_seek
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_int64]
+    function.__doc__ = """
+    Goes to the beginning of a pass (0 = the first). For endless streams, passes are independent streams.
+    INVALID_ARGUMENT for a negative one. Class S. Since 1.0.
+    """
+    function = library.sonde_row_sampler_fitted
+    function.restype = c_bool
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    true once it can be drawn from. Class A. Since 1.0.
+    """
+    function = library.sonde_row_sampler_dim
+    function.restype = c_int64
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    Columns of the vectors it sees, 0 while not known and for NULL. Class A. Since 1.0.
+    """
+    function = library.sonde_row_sampler_spec
+    function.restype = c_char_p
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    """
+    function = library.sonde_row_sampler_save
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_char_p]
+    function.__doc__ = """
+    Writes one file, atomically, with the place in the pass, so that what is opened goes on with the next draw. An
+    attached index is not part of it. Class A. Since 1.0.
+    """
+    function = library.sonde_row_sampler_open
+    function.restype = c_int
+    function.argtypes = [c_char_p, c_void_p, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    Writes one file, atomically, with the place in the pass, so that what is opened goes on with the next draw. An
+    attached index is not part of it. Class A. Since 1.0.
+    """
+    function = library.sonde_row_sampler_save_buffer
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t, c_void_p]
+    function.__doc__ = """
+    The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    """
+    function = library.sonde_row_sampler_open_buffer
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_size_t, c_void_p, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    """
+    function = library.sonde_row_sampler_free
+    function.restype = None
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    Class C. Since 1.0.
+    """
+    function = library.sonde_token_sampler_create
+    function.restype = c_int
+    function.argtypes = [c_char_p, c_int64, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    Makes a sampler for a vocabulary of V tokens (1..2^24) from a spec ("sonde list token_sampler" names the stages and
+    samplers). A stage alone is a chain of one. The chain is checked here: unknown stages, two draws, a draw that is not
+    last. INVALID_ARGUMENT, NOT_FOUND, OUT_OF_MEMORY. Class A. Since 1.0.
+    """
+    function = library.sonde_token_sampler_next
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    Draws one token for each row of logits into tokens[rows], for sequences 0, 1, ..., and appends it to the past of its
+    sequence. Fails as a whole: on failure no sequence has moved. INVALID_ARGUMENT names the row. O(V) a row. Class S.
+    Since 1.0.
+    """
+    function = library.sonde_token_sampler_next_with
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    The same with options, and with what else is known about each draw. Class S. Since 1.0.
+    """
+    function = library.sonde_token_sampler_filter
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    The candidates that next would draw from, without drawing: for row i counts[i] survivors, of which the most likely
+    `capacity` are written, most likely first: ids[i * capacity ...] and their log-probabilities. The arrays are yours;
+    log_probs may be NULL. Moves no sequence. Class S. Since 1.0.
+    """
+    function = library.sonde_token_sampler_accept
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_int64, c_void_p, c_int64]
+    function.__doc__ = """
+    Appends tokens that were not drawn here (a prompt, what another sampler chose) to the past of a sequence. Class S.
+    Since 1.0.
+    """
+    function = library.sonde_token_sampler_reset
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_int64]
+    function.__doc__ = """
+    Forgets a sequence, or all of them with -1. Class S. Since 1.0.
+    """
+    function = library.sonde_token_sampler_draft
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    Grows a draft level by level from the draft model's logits. With logits NULL a new tree begins, whose frontier is
+    the root; then each call takes the logits (or laws, by the spec) of the frontier, one row a node, and gives the next
+    one. Ready when frontier_count is 0. The tree's arrays belong to the sampler, until the next draft or free.
+    UNSUPPORTED for samplers that verify nothing. Class S. Since 1.0.
+    """
+    function = library.sonde_token_sampler_draft_run
+    function.restype = c_int
+    function.argtypes = [c_void_p, sonde_token_sampler_draft_run_model, c_void_p, c_void_p]
+    function.__doc__ = """
+    The whole of a draft by a callback: what draft gives, without the loop. The model fills logits (one row for each
+    node of tree->frontier, f32); nonzero ends with CALLBACK. Class S. Since 1.0.
+    """
+    function = library.sonde_token_sampler_verify
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    Accepts a path through the tree so that the emitted tokens (the accepted ones and verdict->token) are distributed as
+    if drawn from the target model. target: (count + 1) x V, row 0 for the root, row i + 1 for node i. draft: the laws
+    that the children of each node were drawn from, in the same rows (rows of leaves are not read); NULL: those of the
+    last draft of this sampler. tree NULL: the tree of the last draft. INVALID_ARGUMENT for rows that are no laws,
+    drafts that the draft law excludes, repeated siblings where they must differ. Class S. Since 1.0.
+    """
+    function = library.sonde_token_sampler_accept_rate
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_char_p, c_void_p, c_void_p, c_int64, c_void_p]
+    function.__doc__ = """
+    The exact chance that one of `width` drafts is accepted at a node: p, q: 1 x V laws of target and draft. rule: a
+    word of the key "verify", or "optimal_iid" or "optimal_wor", the best that any rule can reach with drafts drawn with
+    or without replacement. UNSUPPORTED where no closed form is known. Class A. Since 1.0.
+    """
+    function = library.sonde_token_sampler_vocabulary
+    function.restype = c_int64
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    Tokens of the vocabulary; 0 for NULL. Class A. Since 1.0.
+    """
+    function = library.sonde_token_sampler_spec
+    function.restype = c_char_p
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    """
+    function = library.sonde_token_sampler_save
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_char_p]
+    function.__doc__ = """
+    Writes one file, atomically, with the past of every sequence, so that what is opened draws the same tokens next.
+    Drafts are not part of it. Class A. Since 1.0.
+    """
+    function = library.sonde_token_sampler_open
+    function.restype = c_int
+    function.argtypes = [c_char_p, c_void_p, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    Writes one file, atomically, with the past of every sequence, so that what is opened draws the same tokens next.
+    Drafts are not part of it. Class A. Since 1.0.
+    """
+    function = library.sonde_token_sampler_save_buffer
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t, c_void_p]
+    function.__doc__ = """
+    The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    """
+    function = library.sonde_token_sampler_open_buffer
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_size_t, c_void_p, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    """
+    function = library.sonde_token_sampler_free
+    function.restype = None
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    Class C. Since 1.0.
+    """
+    function = library.sonde_path_sampler_create
+    function.restype = c_int
+    function.argtypes = [c_char_p, c_int64, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    Makes a sampler for states of `dim` values a row (1..2^40) from a spec ("sonde list path_sampler" names the solvers,
+    "sonde list schedule" the schedules). The plan is made and checked here. INVALID_ARGUMENT, NOT_FOUND, OUT_OF_MEMORY.
+    Class A. Since 1.0.
+    """
+    function = library.sonde_path_sampler_start
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p]
+    function.__doc__ = """
+    Begins at x (rows x dim; f32, f16 or bf16, which is copied), the state at the first node: noise of standard
+    deviation sigma of that node for variance-exploding schedules, 1 for the others. Drops a run that is under way.
+    INVALID_ARGUMENT for NaN and infinities, rows < 1. Class S. Since 1.0.
+    """
+    function = library.sonde_path_sampler_ask
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p]
+    function.__doc__ = """
+    Says what is wanted next; the same answer until tell. STATE before start. Class S. Since 1.0.
+    """
+    function = library.sonde_path_sampler_tell
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p]
+    function.__doc__ = """
+    Brings what ask wanted (rows x dim; f32, f16 or bf16; read during the call only) and moves on. INVALID_ARGUMENT for
+    NaN and infinities, naming step and row: the run stands where it stood. STATE if nothing is wanted. O(rows dim).
+    Class S. Since 1.0.
+    """
+    function = library.sonde_path_sampler_run
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, sonde_path_sampler_run_model, c_void_p]
+    function.__doc__ = """
+    start, then ask the model and tell, until done; the final state goes to x (rows x dim, f32) itself. The model fills
+    prediction (rows x dim, f32) for ask; nonzero ends with CALLBACK. Progress and cancel once a step. On failure x is
+    as it was, and ask and tell can go on from where the run stood. Class S. Since 1.0.
+    """
+    function = library.sonde_path_sampler_output
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_char_p, c_void_p]
+    function.__doc__ = """
+    What the run has made, by the name that the method's table of outputs has: "state" (rows x dim, f32: where it
+    stands) for all, "log_likelihood" (rows x 1) for those that compute it. A view of the sampler's memory that stays
+    until the next tell, start or free. NOT_FOUND, STATE before it is there. Class S. Since 1.0.
+    """
+    function = library.sonde_path_sampler_nodes
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_int64, c_void_p]
+    function.__doc__ = """
+    The plan: fills at most `capacity` nodes, noise first, and gives their number in *count. nodes may be NULL if
+    capacity is 0. Class A. Since 1.0.
+    """
+    function = library.sonde_path_sampler_dim
+    function.restype = c_int64
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    Values of a row; 0 for NULL. Class A. Since 1.0.
+    """
+    function = library.sonde_path_sampler_spec
+    function.restype = c_char_p
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    """
+    function = library.sonde_path_sampler_save
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_char_p]
+    function.__doc__ = """
+    Writes one file, atomically, with the run that is under way: what is opened goes on with the next ask. Class A.
+    Since 1.0.
+    """
+    function = library.sonde_path_sampler_open
+    function.restype = c_int
+    function.argtypes = [c_char_p, c_void_p, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    Writes one file, atomically, with the run that is under way: what is opened goes on with the next ask. Class A.
+    Since 1.0.
+    """
+    function = library.sonde_path_sampler_save_buffer
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t, c_void_p]
+    function.__doc__ = """
+    The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    """
+    function = library.sonde_path_sampler_open_buffer
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_size_t, c_void_p, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    """
+    function = library.sonde_path_sampler_free
+    function.restype = None
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    Class C. Since 1.0.
     """

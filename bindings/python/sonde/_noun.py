@@ -1,4 +1,4 @@
-"""What indexes, quantizers and transforms share: making, files, bytes, pickles, closing.
+"""What all nouns share: making, files, bytes, pickles, closing.
 
 SPDX-License-Identifier: MIT
 """
@@ -27,7 +27,6 @@ class Verbs(NamedTuple):
     """The C functions that every noun has."""
 
     create: Callable[..., int]
-    train: Callable[..., int]
     save: Callable[..., int]
     open: Callable[..., int]
     save_buffer: Callable[..., int]
@@ -90,9 +89,10 @@ class Noun:
 
     # ---- Learning ------------------------------------------------------------------------------------------------
 
-    def _train(self, named: dict[str, _arrays.View], progress: _calls.Progress) -> None:
+    def _learn(self, function: Callable[..., int], named: dict[str, _arrays.View], progress: _calls.Progress) -> None:
+        """train or fit: C's named inputs."""
         given = _arrays.inputs(named)
-        _calls.run(self._verbs.train, self._handle, given, len(named), progress=progress)
+        _calls.run(function, self._handle, given, len(named), progress=progress)
 
     # ---- Files and bytes -----------------------------------------------------------------------------------------
 
@@ -175,6 +175,15 @@ class Noun:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+
+def with_key(spec: str, key: str, value: int | None) -> str:
+    """A spec with one more key; it may not have that key already."""
+    if value is None:
+        return spec
+    head = spec.rstrip()
+    opened = head[:-1].rstrip() + ("" if head[:-1].rstrip().endswith("(") else ", ") if head.endswith(")") else head + "("
+    return f"{opened}{key}={operator.index(value)})"
 
 
 def _open_options(mmap: bool, verify: bool | None, max_bytes: int) -> sonde_open_options:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from ctypes import Structure, byref, c_int64, c_size_t, create_string_buffer, sizeof
 from typing import Any, TypeVar
 
-from ._api import (InputInfo, KeyInfo, MethodInfo, SectionInfo, Status, sonde_input_info, sonde_key_info,
-                   sonde_method_info, sonde_section_info)
+from ._api import (InputInfo, KeyInfo, MethodInfo, OutputInfo, SectionInfo, Status, sonde_input_info, sonde_key_info,
+                   sonde_method_info, sonde_output_info, sonde_section_info)
 from ._errors import check, check_file
 from ._library import lib
 
@@ -19,15 +19,16 @@ Report = TypeVar("Report")
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A method of the catalogue with its keys and the arrays that it takes."""
+    """A method of the catalogue with its keys, the arrays that it takes and those that it gives."""
 
     info: MethodInfo
     keys: tuple[KeyInfo, ...]
     inputs: tuple[InputInfo, ...]
+    outputs: tuple[OutputInfo, ...]
 
     @property
     def noun(self) -> str:
-        """index, quantizer, transform."""
+        """index, quantizer, row_sampler, ..."""
         return self.info.noun
 
     @property
@@ -59,7 +60,8 @@ def _method(info: MethodInfo) -> Method:
     name = info.noun.encode(), info.name.encode()
     keys = each(KeyInfo, sonde_key_info, lib.sonde_key_at, *name) if info.key_count else ()
     inputs = each(InputInfo, sonde_input_info, lib.sonde_input_at, *name) if info.input_count else ()
-    return Method(info, tuple(keys), tuple(inputs))
+    outputs = each(OutputInfo, sonde_output_info, lib.sonde_output_at, *name) if info.output_count else ()
+    return Method(info, tuple(keys), tuple(inputs), tuple(outputs))
 
 
 def methods(noun: str | None = None) -> list[Method]:

@@ -91,9 +91,8 @@ class Index(Noun):
     """
 
     noun = "index"
-    _verbs = Verbs(lib.sonde_index_create, lib.sonde_index_train, lib.sonde_index_save, lib.sonde_index_open,
-                   lib.sonde_index_save_buffer, lib.sonde_index_open_buffer, lib.sonde_index_spec, lib.sonde_index_dim,
-                   lib.sonde_index_free)
+    _verbs = Verbs(lib.sonde_index_create, lib.sonde_index_save, lib.sonde_index_open, lib.sonde_index_save_buffer,
+                   lib.sonde_index_open_buffer, lib.sonde_index_spec, lib.sonde_index_dim, lib.sonde_index_free)
 
     def _made(self) -> None:
         of_bits = lib.sonde_index_metric(self._handle) == Metric.HAMMING
@@ -109,7 +108,8 @@ class Index(Noun):
     def train(self, vectors: Any, *, progress: Progress = None, copy: bool | None = None, **inputs: Any) -> Self:
         """Learns what the method must learn from a sample; without it the first add trains on what it is given."""
         named = {"vectors": vectors, **inputs}
-        self._train({name: self._vectors(given, name, copy) for name, given in named.items()}, progress)
+        views = {name: self._vectors(given, name, copy) for name, given in named.items()}
+        self._learn(lib.sonde_index_train, views, progress)
         return self
 
     def add(self, vectors: Any, ids: Any = None, *, progress: Progress = None, copy: bool | None = None) -> Self:

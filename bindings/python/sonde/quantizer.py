@@ -24,9 +24,9 @@ class Quantizer(Noun):
     """
 
     noun = "quantizer"
-    _verbs = Verbs(lib.sonde_quantizer_create, lib.sonde_quantizer_train, lib.sonde_quantizer_save,
-                   lib.sonde_quantizer_open, lib.sonde_quantizer_save_buffer, lib.sonde_quantizer_open_buffer,
-                   lib.sonde_quantizer_spec, lib.sonde_quantizer_dim, lib.sonde_quantizer_free)
+    _verbs = Verbs(lib.sonde_quantizer_create, lib.sonde_quantizer_save, lib.sonde_quantizer_open,
+                   lib.sonde_quantizer_save_buffer, lib.sonde_quantizer_open_buffer, lib.sonde_quantizer_spec,
+                   lib.sonde_quantizer_dim, lib.sonde_quantizer_free)
 
     @property
     def trained(self) -> bool:
@@ -41,7 +41,8 @@ class Quantizer(Noun):
     def train(self, vectors: Any, *, progress: Progress = None, copy: bool | None = None, **inputs: Any) -> Self:
         """Learns from vectors (n x dim) and the method's other inputs; replaces what was learned before."""
         named = {"vectors": vectors, **inputs}
-        self._train({name: _arrays.matrix(given, name, copy) for name, given in named.items()}, progress)
+        views = {name: _arrays.matrix(given, name, copy) for name, given in named.items()}
+        self._learn(lib.sonde_quantizer_train, views, progress)
         return self
 
     def encode(self, vectors: Any, *, out: Bytes | None = None, copy: bool | None = None,

@@ -186,6 +186,1487 @@ def normalise() -> Spec:
     return _spell("normalise")
 
 
+def random(
+    *,
+    rows: int | None = None,
+    replace: Literal["no", "yes"] | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Rows at random, each with the same chance.
+
+    Source: shuffle: Durstenfeld 1964.
+
+    Keys:
+        rows: draw from 0..rows-1 without fitting; 0: fit gives ids (default 0, 0 to 4294967295)
+        replace: whether a row can come again within a pass (default no)
+        batch: rows of a draw that does not say how many (default 1, 1 to 4294967295)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("random", rows=rows, replace=replace, batch=batch, seed=seed)
+
+
+def weighted(
+    *,
+    replace: Literal["no", "yes"] | None = None,
+    keep: int | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Rows in proportion to weights, with or without replacement.
+
+    Source: alias table: Walker 1977, Vose 1991; keys: Efraimidis & Spirakis 2006; Cohen & Kaplan 2007.
+
+    Keys:
+        replace: whether a row can come again within a pass (default no)
+        keep: keep a sample of this many rows only; 0: all rows (default 0, 0 to 4294967294)
+        batch: rows of a draw that does not say how many (default 1, 1 to 4294967295)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("weighted", replace=replace, keep=keep, batch=batch, seed=seed)
+
+
+def stratified(
+    *,
+    allocation: Literal["proportional", "equal", "weights"] | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Rows by strata, each in step with its share at every moment.
+
+    Source: Tijdeman 1980; Steiner & Yeomans 1993.
+
+    Keys:
+        allocation: shares: by the rows of a stratum, all alike, or by the input shares (default proportional)
+        batch: rows of a draw that does not say how many (default 1, 1 to 4294967295)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("stratified", allocation=allocation, batch=batch, seed=seed)
+
+
+def batches(
+    *,
+    buckets: int | None = None,
+    sub: int | None = None,
+    max_tokens: int | None = None,
+    max_batch: int | None = None,
+    cost: Literal["linear", "quadratic"] | None = None,
+    q: float | None = None,
+    too_long: Literal["one", "fail"] | None = None,
+    shuffle_window: int | None = None,
+    drop_last: Literal["no", "yes"] | None = None,
+    max_ratio: float | None = None,
+    rank: int | None = None,
+    ranks: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Batches of rows of like length, with sizes that follow the length.
+
+    Source: Zelasko et al. 2025 (2503.05931)
+
+    Keys:
+        buckets: how many buckets by length; equal edges fall together (default 30, 1 to 4096)
+        sub: parts of a bucket by lengths_out (default 1, 1 to 64)
+        max_tokens: what a batch may cost, padding included; 0: no bound (default 0, 0 to 9007199254740992)
+        max_batch: most rows of a batch; 0: no bound, or 32 without max_tokens (default 0, 0 to 4294967295)
+        cost: units of a row: in + out, or in + out + in^2 / q (default linear)
+        q: length at which the quadratic part of the cost equals the linear one (default 1024, 1e-06 to 1e+18)
+        too_long: rows above max_tokens: batches of one, or fit fails (default one)
+        shuffle_window: rows read ahead in their own order; 0: all (default 0, 0 to 4294967295)
+        drop_last: leave out batches that are not full (default no)
+        max_ratio: leave out rows with lengths_out / lengths above this; 0: none (default 0, 0 to 1000000000)
+        rank: which of `ranks` processes this one is (default 0, 0 to 65535)
+        ranks: processes that share the rows of each pass (default 1, 1 to 65536)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("batches", buckets=buckets, sub=sub, max_tokens=max_tokens, max_batch=max_batch, cost=cost, q=q,
+                  too_long=too_long, shuffle_window=shuffle_window, drop_last=drop_last, max_ratio=max_ratio, rank=rank,
+                  ranks=ranks, seed=seed)
+
+
+def pack(
+    *,
+    cap: int | Literal["batch_max"] | None = None,
+    per: Literal["batch", "epoch"] | None = None,
+    rule: Literal["ffd", "greedy", "best_fit"] | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Several short rows in one line, with offsets.
+
+    Source: first fit decreasing: Johnson 1973; Lv et al. 2024.
+
+    Keys:
+        cap: tokens of a line; batch_max: those of the longest row (default batch_max, 1 to 2147483647)
+        per: what is packed: the rows of a draw, or all rows once (default batch)
+        rule: the line a row goes to: the first with room, the last, the fullest (default ffd)
+        batch: rows (per=epoch: lines) of a draw that does not say how many (default 32, 1 to 4294967294)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("pack", cap=cap, per=per, rule=rule, batch=batch, seed=seed)
+
+
+def tas_balanced(
+    *,
+    batch: int | None = None,
+    clusters_per_batch: int | None = None,
+    bins: int | None = None,
+    pairs: Literal["bins", "random"] | None = None,
+    clusters: int | None = None,
+    metric: Literal["ip", "l2"] | None = None,
+    iters: int | None = None,
+    dedup: Literal["no", "yes"] | None = None,
+    cluster_weight: Literal["uniform", "size"] | None = None,
+    alpha: float | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Queries of one topic a batch, with pairs of evenly spread margins.
+
+    Source: Hofstaetter et al. 2021.
+
+    Keys:
+        batch: rows of a batch (default 32, 1 to 16777216)
+        clusters_per_batch: clusters that a batch is shared between (default 1, 1 to 16777216)
+        bins: bins of a query's margins (default 10, 1 to 65536)
+        pairs: a bin first and then a pair in it, or any pair (default bins)
+        clusters: clusters of the queries (default 2000, 1 to 16777216)
+        metric: of the clustering; ip has centroids of length 1 (default ip)
+        iters: iterations of the clustering (default 10, 1 to 1000)
+        dedup: whether a query may be only once in a batch (default no)
+        cluster_weight: how a batch's clusters are drawn (default uniform)
+        alpha: loss: weight of the in-batch part (default 0.75, 0 to 1000000)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("tas_balanced", batch=batch, clusters_per_batch=clusters_per_batch, bins=bins, pairs=pairs,
+                  clusters=clusters, metric=metric, iters=iters, dedup=dedup, cluster_weight=cluster_weight,
+                  alpha=alpha, seed=seed)
+
+
+def star(
+    *,
+    index: str | None = None,
+    depth: int | None = None,
+    recall: float | None = None,
+    batch: int | None = None,
+    hard: int | None = None,
+    random: int | None = None,
+    refresh: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Negatives of queries: some of a searched list, some at random.
+
+    Source: Zhan et al. 2021, STAR.
+
+    Keys:
+        index: what searches the documents (default flat(metric=ip))
+        depth: negatives of a query that are searched for (default 200, 1 to 32768)
+        recall: of the search, where the index is not exact (default 0.95, 0.01 to 1)
+        batch: queries of a draw that does not say how many rows (default 32, 1 to 1048576)
+        hard: negatives of a query from its searched list (default 1, 0 to 32768)
+        random: negatives of a query from all other documents (default 0, 0 to 1048576)
+        refresh: draws after which the lists are searched anew; 0: when something is observed (default 0, 0 to
+            4294967295)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("star", index=index, depth=depth, recall=recall, batch=batch, hard=hard, random=random,
+                  refresh=refresh, seed=seed)
+
+
+def adore(
+    *,
+    index: str | None = None,
+    depth: int | None = None,
+    recall: float | None = None,
+    batch: int | None = None,
+    cut: int | Literal["none"] | None = None,
+    sigma: float | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Negatives that queries meet now, searched at every draw.
+
+    Source: Zhan et al. 2021, ADORE.
+
+    Keys:
+        index: what searches the documents (default flat(metric=ip))
+        depth: negatives of a query that are searched for (default 200, 1 to 32768)
+        recall: of the search, where the index is not exact (default 0.95, 0.01 to 1)
+        batch: queries of a draw that does not say how many rows (default 32, 1 to 1048576)
+        cut: the last rank that counts in a pair's weight (default none, 1 to 65536)
+        sigma: steepness of the loss of a pair (default 1, 1e-06 to 1000000)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("adore", index=index, depth=depth, recall=recall, batch=batch, cut=cut, sigma=sigma, seed=seed)
+
+
+def ar2(
+    *,
+    index: str | None = None,
+    depth: int | None = None,
+    recall: float | None = None,
+    batch: int | None = None,
+    negatives: int | None = None,
+    tau: float | None = None,
+    lambda_: float | None = None,
+    adv: Literal["code", "exact"] | None = None,
+    temperature: float | None = None,
+    refresh: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Negatives from the retriever's own distribution.
+
+    Source: Zhang et al. 2022, AR2.
+
+    Keys:
+        index: what searches the documents (default flat(metric=ip))
+        depth: negatives of a query that are searched for (default 100, 1 to 32768)
+        recall: of the search, where the index is not exact (default 0.95, 0.01 to 1)
+        batch: queries of a draw that does not say how many rows (default 32, 1 to 1048576)
+        negatives: negatives of a query (default 15, 1 to 32768)
+        tau: steepness of the retriever's distribution; 0: uniform (default 1, 0 to 1000000)
+        lambda_: share of the adversarial part of the loss (default 0.5, 0 to 1)
+        adv: its form: the authors' program's, or the expected reward (default code)
+        temperature: of the ranker's distribution, which is imitated (default 1, 0.001 to 1000000)
+        refresh: draws after which the lists are searched anew; 0: when something is observed (default 0, 0 to
+            4294967295)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("ar2", index=index, depth=depth, recall=recall, batch=batch, negatives=negatives, tau=tau, adv=adv,
+                  temperature=temperature, refresh=refresh, seed=seed, **{"lambda": lambda_})
+
+
+def cet(*, clip: float | None = None, normalise: Literal["yes", "no"] | None = None, seed: int | None = None) -> Spec:
+    """Row_sampler: Weights against pooling bias: the inverse chance that a labelled row was selected.
+
+    Source: Cai et al., CIKM 2022.
+
+    Keys:
+        clip: least chance that a weight divides by (default 0.1, 1e-06 to 1)
+        normalise: scale the weights of a batch to a mean of 1 (default yes)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("cet", clip=clip, normalise=normalise, seed=seed)
+
+
+def nbpo(*, form: Literal["exact", "surrogate", "likelihood"] | None = None, seed: int | None = None) -> Spec:
+    """Row_sampler: Weights for votes of which some are missing: releases rows that look like positives.
+
+    Source: Yu, Qin, SIGIR 2020.
+
+    Keys:
+        form: gradient: of the log-likelihood, the authors' update rule, or of the likelihood (default exact)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("nbpo", form=form, seed=seed)
+
+
+def mnar(
+    *,
+    clip: float | None = None,
+    eta: float | None = None,
+    loss: Literal["squared", "log"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Weights by the inverse chance of exposure, for votes missing not at random.
+
+    Source: Saito et al., WSDM 2020.
+
+    Keys:
+        clip: least propensity; 1: plain training (default 0.1, 1e-06 to 1)
+        eta: exponent of (count / largest count) (default 0.5, 0 to 10)
+        loss: loss of a row; log has no lower bound here (default squared)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("mnar", clip=clip, eta=eta, loss=loss, seed=seed)
+
+
+def lemon(
+    *,
+    clusters: int | Literal["auto"] | None = None,
+    metric: Literal["l2", "cosine"] | None = None,
+    iters: int | None = None,
+    pca: int | None = None,
+    mix: float | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Corrupted triples by entities of the same cluster of text embeddings, never a known one.
+
+    Source: Rony et al., 2022.
+
+    Keys:
+        clusters: clusters of entities, at most one each; auto: the root of their number (default auto, 1 to 10000000)
+        metric: of the clustering (default l2)
+        iters: most rounds of k-means (default 20, 1 to 10000)
+        pca: cluster on so many principal components; 0: on all (default 0, 0 to 65536)
+        mix: share of corruptions by any entity (default 0, 0 to 1)
+        batch: rows of a draw that does not say how many, or corruptions of each given triple (default 1, 1 to
+            4294967295)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("lemon", clusters=clusters, metric=metric, iters=iters, pca=pca, mix=mix, batch=batch, seed=seed)
+
+
+def sracl(
+    *,
+    k: int | None = None,
+    dropout: float | None = None,
+    width: int | None = None,
+    share: float | None = None,
+    temperature: float | None = None,
+    index: str | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Positives and views from the neighbours by text, weighed by attention.
+
+    Source: Cui et al., 2025.
+
+    Keys:
+        k: neighbours of a row, itself excluded (default 10, 1 to 1000)
+        dropout: chance that an attention weight is 0; 0: off (default 0.5, 0 to 0.99)
+        width: rows of the projection of the attention network (default 64, 1 to 4096)
+        share: share of a sequence's items that a view replaces (default 0.2, 0 to 1)
+        temperature: of the loss (default 1, 0.001 to 1000)
+        index: finds the neighbours (default flat(metric=cosine))
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("sracl", k=k, dropout=dropout, width=width, share=share, temperature=temperature, index=index,
+                  seed=seed)
+
+
+def locality(
+    *,
+    walk: Literal["random_walk", "snowball"] | None = None,
+    hard: int | None = None,
+    band_low: int | None = None,
+    band_high: int | None = None,
+    back_low: int | None = None,
+    back_high: int | None = None,
+    patches: int | None = None,
+    batch: int | None = None,
+    documents: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Batches of queries that are near each other in a retrieval graph.
+
+    Source: Xiao et al. 2022.
+
+    Keys:
+        walk: which of the found queries comes next (default random_walk)
+        hard: negatives of a query (default 1, 1 to 1024)
+        band_low: first rank that negatives come from (default 0, 0 to 4294967295)
+        band_high: the rank behind the last (default 200, 1 to 4294967295)
+        back_low: first rank by which a document leads back to a query (default 200, 0 to 4294967295)
+        back_high: the rank behind the last (default 400, 1 to 4294967295)
+        patches: walks of a batch, at least (default 1, 1 to 16777216)
+        batch: rows of a batch (default 32, 1 to 16777216)
+        documents: how many there are; 0: as far as the ids of fit go (default 0, 0 to 4294967295)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("locality", walk=walk, hard=hard, band_low=band_low, band_high=band_high, back_low=back_low,
+                  back_high=back_high, patches=patches, batch=batch, documents=documents, seed=seed)
+
+
+def anchor(
+    *,
+    clients: int | None = None,
+    participate: int | None = None,
+    p: float | None = None,
+    schedule: Literal["constant", "alternate"] | None = None,
+    period: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Clients of a federated round, split into anchors and miners.
+
+    Source: FedAMD: Wu et al. 2023.
+
+    Keys:
+        clients: draw from clients 0..clients-1 without fitting; 0: fit gives ids (default 0, 0 to 4294967295)
+        participate: clients of a round (default 1, 1 to 16777216)
+        p: schedule=constant: chance that a client is an anchor (default 0.5, 0 to 1)
+        schedule: p in every round, or rounds of anchors alone and of miners alone (default constant)
+        period: schedule=alternate: rounds from one of anchors to the next (default 2, 1 to 4294967295)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("anchor", clients=clients, participate=participate, p=p, schedule=schedule, period=period, seed=seed)
+
+
+def props(
+    *,
+    rule: Literal["ros", "soft"] | None = None,
+    alpha: float | None = None,
+    batch: int | None = None,
+    eps: float | None = None,
+    lambda_: float | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: Actions that a policy's data lacks.
+
+    Source: ROS: Zhong et al. 2022; PROPS: Corrado, Hanna 2023.
+
+    Keys:
+        rule: the action with the largest deficit, or a draw that leans to it (default ros)
+        alpha: rule=soft: how much it leans; 0: the policy itself (default 10, 0 to 1000000)
+        batch: rows of a draw that does not say how many (default 1, 1 to 4294967295)
+        eps: loss: a ratio below 1 - eps is low enough (default 0.2, 0 to 1)
+        lambda_: loss: weight of the divergence from the target (default 0.1, 0 to 1000000)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("props", rule=rule, alpha=alpha, batch=batch, eps=eps, seed=seed, **{"lambda": lambda_})
+
+
+def reusable_holdout(
+    *,
+    rows: int | None = None,
+    share: float | None = None,
+    threshold: float | None = None,
+    sigma: float | None = None,
+    budget: int | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Row_sampler: A holdout that answers many questions without being overfitted.
+
+    Source: Thresholdout: Dwork et al. 2015.
+
+    Keys:
+        rows: split 0..rows-1 without fitting; 0: fit gives ids (default 0, 0 to 4294967295)
+        share: of the rows, for the holdout (default 0.5, 0 to 1)
+        threshold: difference of the means that counts as overfitting (default 0.04, 0 to 1)
+        sigma: scale of the noise: 2 sigma, 4 sigma and sigma (default 0.01, 0 to 1)
+        budget: overfit answers until there are no more (default 100, 0 to 9007199254740992)
+        batch: rows of a draw that does not say how many (default 1, 1 to 4294967295)
+        seed: of all that is random (default 1, 0 to 9007199254740992)
+    """
+    return _spell("reusable_holdout", rows=rows, share=share, threshold=threshold, sigma=sigma, budget=budget,
+                  batch=batch, seed=seed)
+
+
+def chain(*, seed: int | None = None) -> Spec:
+    """Token_sampler: Stages in a row, as in chain(top_k(k=40), temperature(value=0.8)), then a draw.
+
+    Keys:
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("chain", seed=seed)
+
+
+def sample(
+    *,
+    order: Literal["hf", "llama"] | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    typical: float | None = None,
+    epsilon: float | None = None,
+    eta: float | None = None,
+    top_n_sigma: float | None = None,
+    xtc_threshold: float | None = None,
+    xtc_probability: float | None = None,
+    repetition: float | None = None,
+    frequency: float | None = None,
+    presence: float | None = None,
+    window: int | Literal["all"] | None = None,
+    dry: float | None = None,
+    dry_base: float | None = None,
+    dry_allowed_length: int | None = None,
+    dry_window: int | Literal["all"] | None = None,
+    ties: Literal["id", "all"] | None = None,
+    min_keep: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: The usual stages in the usual order.
+
+    Source: transformers, llama.cpp.
+
+    Keys:
+        order: hf: temperature before the filters; llama: after them (default hf)
+        temperature: 0 = the most likely token (default 1, 0 to 1000000)
+        top_k: 0 = all (default 0, 0 to 16777216)
+        top_p: mass of the nucleus; 1 = all (default 1, 0 to 1)
+        min_p: share of the largest probability; 0 = all (default 0, 0 to 1)
+        typical: mass of the typical tokens; 1 = all (default 1, 0 to 1)
+        epsilon: least probability; 0 = all (default 0, 0 to 1)
+        eta: least probability, lowered by the entropy; 0 = all (default 0, 0 to 1)
+        top_n_sigma: deviations below the largest logit; 0 = all (default 0, 0 to 1000)
+        xtc_threshold: probability of a top choice (default 0.1, 0 to 1)
+        xtc_probability: chance that top choices are excluded (default 0, 0 to 1)
+        repetition: penalty that scales past tokens; 1 = none (default 1, 0.01 to 100)
+        frequency: subtracted for each time that a token occurs (default 0, -100 to 100)
+        presence: subtracted once if a token occurs (default 0, -100 to 100)
+        window: how many past tokens count (default 64, 1 to 1073741824)
+        dry: multiplier of the penalty on repeated runs; 0 = none (default 0, 0 to 1000)
+        dry_base: what each further token multiplies it by (default 1.75, 1 to 100)
+        dry_allowed_length: shortest run that is penalised (default 2, 1 to 1000000)
+        dry_window: past tokens in which runs are sought (default all, 1 to 1073741824)
+        ties: at the border smaller ids go first, or all ties stay (default id)
+        min_keep: candidates that always stay, the first in its order (default 1, 1 to 16777216)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("sample", order=order, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+                  typical=typical, epsilon=epsilon, eta=eta, top_n_sigma=top_n_sigma, xtc_threshold=xtc_threshold,
+                  xtc_probability=xtc_probability, repetition=repetition, frequency=frequency, presence=presence,
+                  window=window, dry=dry, dry_base=dry_base, dry_allowed_length=dry_allowed_length,
+                  dry_window=dry_window, ties=ties, min_keep=min_keep, seed=seed)
+
+
+def temperature(*, value: float | None = None, seed: int | None = None) -> Spec:
+    """Token_sampler: Divides the logits: below 1 sharper, above 1 flatter, 0 greedy.
+
+    Source: Ackley, Hinton, Sejnowski 1985.
+
+    Keys:
+        value: logits are divided by it; 0 = the most likely token (default 1, 0 to 1000000)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("temperature", value=value, seed=seed)
+
+
+def dynamic_temperature(
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    exponent: float | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: A temperature that follows the entropy of the law.
+
+    Source: llama.cpp.
+
+    Keys:
+        low: temperature of a law without entropy (default 0.5, 0 to 1000000)
+        high: temperature of a uniform law (default 1.5, 0 to 1000000)
+        exponent: how the share of the entropy is bent between them (default 1, 0.01 to 100)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("dynamic_temperature", low=low, high=high, exponent=exponent, seed=seed)
+
+
+def top_k(
+    *,
+    k: int | None = None,
+    ties: Literal["id", "all"] | None = None,
+    min_keep: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: Keeps the k most likely tokens.
+
+    Source: Fan, Lewis, Dauphin 2018.
+
+    Keys:
+        k: candidates to keep; 0 = all (default 40, 0 to 16777216)
+        ties: at the border smaller ids go first, or all ties stay (default id)
+        min_keep: candidates that always stay, the first in its order (default 1, 1 to 16777216)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("top_k", k=k, ties=ties, min_keep=min_keep, seed=seed)
+
+
+def top_p(*, mass: float | None = None, min_keep: int | None = None, seed: int | None = None) -> Spec:
+    """Token_sampler: Keeps the nucleus: the fewest tokens with this much probability.
+
+    Source: Holtzman, Buys, Du, Forbes, Choi 2020.
+
+    Keys:
+        mass: probability that the kept tokens have at least; 1 = all (default 0.95, 0 to 1)
+        min_keep: candidates that always stay, the first in its order (default 1, 1 to 16777216)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("top_p", mass=mass, min_keep=min_keep, seed=seed)
+
+
+def min_p(*, ratio: float | None = None, min_keep: int | None = None, seed: int | None = None) -> Spec:
+    """Token_sampler: Keeps tokens with a share of the largest probability.
+
+    Source: Nguyen et al. 2024.
+
+    Keys:
+        ratio: least probability, as a share of the largest; 0 = all (default 0.05, 0 to 1)
+        min_keep: candidates that always stay, the first in its order (default 1, 1 to 16777216)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("min_p", ratio=ratio, min_keep=min_keep, seed=seed)
+
+
+def typical(
+    *,
+    mass: float | None = None,
+    ties: Literal["id", "all"] | None = None,
+    min_keep: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: Keeps tokens whose surprisal is nearest to the entropy.
+
+    Source: Meister, Pimentel, Wiher, Cotterell 2023.
+
+    Keys:
+        mass: probability that the kept tokens have at least; 1 = all (default 0.9, 0 to 1)
+        ties: at the border smaller ids go first, or all ties stay (default id)
+        min_keep: candidates that always stay, the first in its order (default 1, 1 to 16777216)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("typical", mass=mass, ties=ties, min_keep=min_keep, seed=seed)
+
+
+def epsilon(*, cutoff: float | None = None, min_keep: int | None = None, seed: int | None = None) -> Spec:
+    """Token_sampler: Keeps tokens with at least this probability.
+
+    Source: Hewitt, Manning, Liang 2022.
+
+    Keys:
+        cutoff: least probability; 0 = all (default 0.0003, 0 to 1)
+        min_keep: candidates that always stay, the first in its order (default 1, 1 to 16777216)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("epsilon", cutoff=cutoff, min_keep=min_keep, seed=seed)
+
+
+def eta(*, cutoff: float | None = None, min_keep: int | None = None, seed: int | None = None) -> Spec:
+    """Token_sampler: Keeps tokens above a probability that falls with the entropy.
+
+    Source: Hewitt, Manning, Liang 2022.
+
+    Keys:
+        cutoff: least probability, lowered by the entropy; 0 = all (default 0.0003, 0 to 1)
+        min_keep: candidates that always stay, the first in its order (default 1, 1 to 16777216)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("eta", cutoff=cutoff, min_keep=min_keep, seed=seed)
+
+
+def top_n_sigma(*, n: float | None = None, min_keep: int | None = None, seed: int | None = None) -> Spec:
+    """Token_sampler: Keeps logits within n standard deviations of the largest.
+
+    Source: Tang et al. 2024.
+
+    Keys:
+        n: standard deviations below the largest logit; 0 = all (default 1, 0 to 1000)
+        min_keep: candidates that always stay, the first in its order (default 1, 1 to 16777216)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("top_n_sigma", n=n, min_keep=min_keep, seed=seed)
+
+
+def xtc(
+    *,
+    threshold: float | None = None,
+    probability: float | None = None,
+    min_keep: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: Sometimes excludes all top choices but the least likely.
+
+    Source: Weidmann 2024.
+
+    Keys:
+        threshold: probability from which a token is a top choice (default 0.1, 0 to 1)
+        probability: chance that top choices are excluded at all (default 0.5, 0 to 1)
+        min_keep: candidates that always stay, the first in its order (default 1, 1 to 16777216)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("xtc", threshold=threshold, probability=probability, min_keep=min_keep, seed=seed)
+
+
+def repetition(
+    *,
+    penalty: float | None = None,
+    window: int | Literal["all"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: Scales down the logits of past tokens.
+
+    Source: Keskar et al. 2019.
+
+    Keys:
+        penalty: above 1 past tokens lose, below 1 they gain (default 1.1, 0.01 to 100)
+        window: how many past tokens count (default 64, 1 to 1073741824)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("repetition", penalty=penalty, window=window, seed=seed)
+
+
+def penalties(
+    *,
+    frequency: float | None = None,
+    presence: float | None = None,
+    window: int | Literal["all"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: Subtracts from the logits of past tokens, by how often they occur.
+
+    Source: OpenAI.
+
+    Keys:
+        frequency: subtracted for each time that a token occurs (default 0, -100 to 100)
+        presence: subtracted once if a token occurs (default 0, -100 to 100)
+        window: how many past tokens count (default 64, 1 to 1073741824)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("penalties", frequency=frequency, presence=presence, window=window, seed=seed)
+
+
+def dry(
+    *,
+    multiplier: float | None = None,
+    base: float | None = None,
+    allowed_length: int | None = None,
+    window: int | Literal["all"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: Penalises tokens that would prolong a repetition.
+
+    Source: Weidmann 2024.
+
+    Keys:
+        multiplier: subtracted for a run of the allowed length (default 0.8, 0 to 1000)
+        base: what each further token multiplies it by (default 1.75, 1 to 100)
+        allowed_length: shortest run that is penalised (default 2, 1 to 1000000)
+        window: how many past tokens count (default all, 1 to 1073741824)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("dry", multiplier=multiplier, base=base, allowed_length=allowed_length, window=window, seed=seed)
+
+
+def dist(*, seed: int | None = None) -> Spec:
+    """Token_sampler: Draws from the law of the survivors by inversion.
+
+    Source: Devroye 1986.
+
+    Keys:
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("dist", seed=seed)
+
+
+def gumbel(*, seed: int | None = None) -> Spec:
+    """Token_sampler: Draws the largest of logit + Gumbel noise, keyed by token.
+
+    Source: Gumbel 1954.
+
+    Keys:
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("gumbel", seed=seed)
+
+
+def greedy(*, seed: int | None = None) -> Spec:
+    """Token_sampler: Takes the most likely token.
+
+    Source: beam of width one.
+
+    Keys:
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("greedy", seed=seed)
+
+
+def mirostat(
+    *,
+    version: int | None = None,
+    tau: float | None = None,
+    eta: float | None = None,
+    m: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: Draws so that the surprise of the text stays near a target.
+
+    Source: Basu, Ramachandran, Keskar, Varshney 2021.
+
+    Keys:
+        version: 1: Zipf estimate and top-k; 2: cut-off by surprisal (default 2, 1 to 2)
+        tau: wanted surprise in bits (default 5, 0 to 100)
+        eta: how fast the bound follows (default 0.1, 0 to 1)
+        m: version 1: tokens that the exponent is estimated from (default 100, 2 to 100000)
+        seed: of the random numbers (default 1, 0 to 9007199254740992)
+    """
+    return _spell("mirostat", version=version, tau=tau, eta=eta, m=m, seed=seed)
+
+
+def speculative(
+    *,
+    verify: Literal["single", "rrs", "recursive", "kseq", "greedy"] | None = None,
+    draft: Literal["auto", "iid", "gumbel_topk", "sbs", "greedy"] | None = None,
+    depth: int | None = None,
+    width: int | Literal["auto"] | None = None,
+    branch: int | Literal["auto"] | None = None,
+    input: Literal["logits", "probs"] | None = None,
+    stages: str | None = None,
+    rho_tol: float | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Token_sampler: Drafts that another model verifies, without a change of its law.
+
+    Source: Leviathan 2023; Sun 2023 (SpecTr); Jeon 2024 (RSD); Hu 2025.
+
+    Keys:
+        verify: the rule that accepts drafts: one draft; several, iid; without replacement; SpecTr; the optimum for
+            greedy drafts (default recursive)
+        draft: how a node's drafts are drawn; auto: as the rule wants it (default auto)
+        depth: levels of the tree (default 4, 1 to 16)
+        width: drafts at the root, one child each from there on; sbs: nodes of a level; auto: 4, for single 1 (default
+            auto, 1 to 256)
+        branch: children of a node on each level as digits, such as 4211 for depth=4; auto: width, then 1 (default auto,
+            1 to 1e+16)
+        input: what the rows of both models are (default logits)
+        stages: the chain that the laws of both models go through, such as top_k(k=40) (default none)
+        rho_tol: kseq: how near to the best factor (default 1e-6, 1e-12 to 0.1)
+        seed: of drafts and verification (default 1, 0 to 9007199254740992)
+    """
+    return _spell("speculative", verify=verify, draft=draft, depth=depth, width=width, branch=branch, input=input,
+                  stages=stages, rho_tol=rho_tol, seed=seed)
+
+
+def ddim(
+    *,
+    eta: float | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: First-order steps, deterministic or with noise.
+
+    Source: Song, Meng, Ermon 2021 (DDIM)
+
+    Keys:
+        eta: fresh noise: 0 none (the ODE), 1 as much as DDPM (default 0, 0 to 1)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("ddim", eta=eta, schedule=schedule, prediction=prediction, guidance=guidance, threshold=threshold,
+                  clip=clip, quantile=quantile, floor=floor, cap=cap, seed=seed)
+
+
+def rhork(
+    *,
+    tab: Literal["heun2", "mid2", "kutta3", "rk4"] | None = None,
+    space: Literal["auto", "rho", "flow"] | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: Heun's and other Runge-Kutta methods.
+
+    Source: Zhang and Chen 2023 (DEIS)
+
+    Keys:
+        tab: the tableau: order 2, 2, 3 or 4 (default heun2)
+        space: variable of the ODE; auto: flow for rf, else rho (default auto)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("rhork", tab=tab, space=space, schedule=schedule, prediction=prediction, guidance=guidance,
+                  threshold=threshold, clip=clip, quantile=quantile, floor=floor, cap=cap, seed=seed)
+
+
+def edm_path_sampler(
+    *,
+    churn: float | None = None,
+    stmin: float | None = None,
+    stmax: float | Literal["inf"] | None = None,
+    snoise: float | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: Heun's method, with noise stirred in if wanted.
+
+    Source: Karras et al. 2022 (EDM)
+
+    Keys:
+        churn: noise stirred in over the whole run (default 0, 0 to 1000000)
+        stmin: only where sigma/alpha is at least this (default 0, 0 to 1000000000)
+        stmax: ... and at most this (default inf, 0 to 1000000000)
+        snoise: standard deviation of that noise (default 1, 0 to 10)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("edm", churn=churn, stmin=stmin, stmax=stmax, snoise=snoise, schedule=schedule, prediction=prediction,
+                  guidance=guidance, threshold=threshold, clip=clip, quantile=quantile, floor=floor, cap=cap, seed=seed)
+
+
+def dpm(
+    *,
+    order: int | None = None,
+    mode: Literal["multi", "single"] | None = None,
+    variant: Literal["midpoint", "exact"] | None = None,
+    lower_order_final: Literal["yes", "no"] | None = None,
+    warmup: Literal["low", "single"] | None = None,
+    compat: Literal["no", "yes"] | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: DPM-Solver: orders 1 to 3 in the noise form.
+
+    Source: Lu et al., NeurIPS 2022.
+
+    Keys:
+        order: order of the steps (default 2, 1 to 3)
+        mode: multi: a prediction a step, and those before it; single: all predictions inside the step (default single)
+        variant: multistep of order 2: the value at the step's middle, or its line integrated exactly (default midpoint)
+        lower_order_final: the last steps are of order 2 and 1, which helps below about 15 steps (default yes)
+        warmup: the first multistep steps: of order 1, 2, or singlestep of full order (default low)
+        compat: multistep of order 3 as in published code, where a factor 2 is missing (default no)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("dpm", order=order, mode=mode, variant=variant, lower_order_final=lower_order_final, warmup=warmup,
+                  compat=compat, schedule=schedule, prediction=prediction, guidance=guidance, threshold=threshold,
+                  clip=clip, quantile=quantile, floor=floor, cap=cap, seed=seed)
+
+
+def dpmpp(
+    *,
+    order: int | None = None,
+    mode: Literal["multi", "single"] | None = None,
+    variant: Literal["midpoint", "exact"] | None = None,
+    lower_order_final: Literal["yes", "no"] | None = None,
+    warmup: Literal["low", "single"] | None = None,
+    compat: Literal["no", "yes"] | None = None,
+    sde: Literal["no", "yes"] | None = None,
+    tau: float | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: DPM-Solver++: orders 1 to 3 in the data form, ODE and SDE.
+
+    Source: Lu et al., 2022.
+
+    Keys:
+        order: order of the steps (default 2, 1 to 3)
+        mode: multi: a prediction a step, and those before it; single: all predictions inside the step (default multi)
+        variant: multistep of order 2: the value at the step's middle, or its line integrated exactly (default midpoint)
+        lower_order_final: the last steps are of order 2 and 1, which helps below about 15 steps (default yes)
+        warmup: the first multistep steps: of order 1, 2, or singlestep of full order (default low)
+        compat: multistep of order 3 as in published code, where a factor 2 is missing (default no)
+        sde: follow the reverse SDE instead of the ODE (default no)
+        tau: with sde=yes: the share of the SDE's noise (default 1, 0 to 1)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("dpmpp", order=order, mode=mode, variant=variant, lower_order_final=lower_order_final, warmup=warmup,
+                  compat=compat, sde=sde, tau=tau, schedule=schedule, prediction=prediction, guidance=guidance,
+                  threshold=threshold, clip=clip, quantile=quantile, floor=floor, cap=cap, seed=seed)
+
+
+def deis(
+    *,
+    order: int | None = None,
+    poly: Literal["t", "rho", "logrho"] | None = None,
+    lower_order_final: Literal["yes", "no"] | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: DEIS: exponential Adams-Bashforth on noise estimates, degrees 0 to 3.
+
+    Source: Zhang and Chen, ICLR 2023.
+
+    Keys:
+        order: degree of the polynomial; 0 is ddim (default 3, 0 to 3)
+        poly: what the polynomial is in: time, sigma / alpha, or its logarithm (default t)
+        lower_order_final: the last steps are of lower degree, which helps below about 15 steps (default yes)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("deis", order=order, poly=poly, lower_order_final=lower_order_final, schedule=schedule,
+                  prediction=prediction, guidance=guidance, threshold=threshold, clip=clip, quantile=quantile,
+                  floor=floor, cap=cap, seed=seed)
+
+
+def unipc(
+    *,
+    order: int | None = None,
+    bh: Literal["bh1", "bh2", "exact"] | None = None,
+    data: Literal["yes", "no"] | None = None,
+    corrector: Literal["yes", "no"] | None = None,
+    lower_order_final: Literal["yes", "no"] | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: UniPC: predictor and corrector of one form, orders 1 to 3.
+
+    Source: Zhao et al., NeurIPS 2023.
+
+    Keys:
+        order: values that predict; with the corrector the order is one more (default 2, 1 to 3)
+        bh: weights that stand alone: by one of the paper's two conventions, or solved like the others (default bh2)
+        data: work on estimates of the data; no: of the noise (default yes)
+        corrector: correct each state by the prediction made there (default yes)
+        lower_order_final: the last steps are of lower order, which helps below about 15 steps (default yes)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("unipc", order=order, bh=bh, data=data, corrector=corrector, lower_order_final=lower_order_final,
+                  schedule=schedule, prediction=prediction, guidance=guidance, threshold=threshold, clip=clip,
+                  quantile=quantile, floor=floor, cap=cap, seed=seed)
+
+
+def sde(
+    *,
+    pred: Literal["em", "reverse", "ancestral"] | None = None,
+    corr: Literal["langevin", "none"] | None = None,
+    snr: float | None = None,
+    ncorr: int | None = None,
+    norm: Literal["level", "batch", "row"] | None = None,
+    probability_flow: Literal["no", "yes"] | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: Score-SDE: predictor-corrector on the reverse SDE.
+
+    Source: Song et al., ICLR 2021.
+
+    Keys:
+        pred: predictor: Euler-Maruyama, the reversed chain, or its posterior mean; only em for rf and subvp (default
+            em)
+        corr: corrector (default langevin)
+        snr: signal to noise ratio of a corrector step (default 0.16, 0 to 10)
+        ncorr: corrector steps a node, a prediction each (default 1, 1 to 1023)
+        norm: the corrector's step size: by the noise level, or by norms over the batch or of the row (default level)
+        probability_flow: predict along the ODE, without noise (default no)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("sde", pred=pred, corr=corr, snr=snr, ncorr=ncorr, norm=norm, probability_flow=probability_flow,
+                  schedule=schedule, prediction=prediction, guidance=guidance, threshold=threshold, clip=clip,
+                  quantile=quantile, floor=floor, cap=cap, seed=seed)
+
+
+def pf_ode(
+    *,
+    rtol: float | None = None,
+    atol: float | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: The probability-flow ODE at a tolerance, by adaptive Dormand-Prince steps.
+
+    Source: Song et al., ICLR 2021; Dormand and Prince, 1980.
+
+    Keys:
+        rtol: relative tolerance of a step (default 1e-5, 1e-06 to 0.1)
+        atol: absolute tolerance of a step (default 1e-5, 1e-07 to 10)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("pf_ode", rtol=rtol, atol=atol, schedule=schedule, prediction=prediction, guidance=guidance,
+                  threshold=threshold, clip=clip, quantile=quantile, floor=floor, cap=cap, seed=seed)
+
+
+def likelihood(
+    *,
+    rtol: float | None = None,
+    atol: float | None = None,
+    exact: Literal["no", "yes"] | None = None,
+    probes: int | None = None,
+    delta: float | None = None,
+    schedule: str | None = None,
+    prediction: Literal["auto", "noise", "data", "score", "v", "flow", "edm"] | None = None,
+    guidance: float | Literal["none"] | None = None,
+    threshold: Literal["none", "static", "dynamic"] | None = None,
+    clip: float | None = None,
+    quantile: float | None = None,
+    floor: float | None = None,
+    cap: float | Literal["none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Path_sampler: Log-likelihood of data, along the probability-flow ODE to noise.
+
+    Source: Song et al., ICLR 2021.
+
+    Keys:
+        rtol: relative tolerance of a step (default 1e-5, 1e-06 to 0.1)
+        atol: absolute tolerance of a step (default 1e-5, 1e-07 to 10)
+        exact: take the trace by dim unit probes; no: estimate it by random ones (default no)
+        probes: random probes, two predictions a stage for each (default 1, 1 to 1024)
+        delta: distance of the differences, in sigma (default 0.02, 0.0001 to 1)
+        schedule: noise levels of the model, steps and grid (default vp)
+        prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)
+        guidance: weight of the condition; two predictions unless it is 0 or 1 (default none, -1000000 to 1000000)
+        threshold: keeps predicted data in its range (default none)
+        clip: threshold=static: largest magnitude (default 1, 1e-30 to 1e+30)
+        quantile: threshold=dynamic: of the magnitudes in a row (default 0.995, 1e-09 to 1)
+        floor: threshold=dynamic: smallest bound (default 1, 1e-30 to 1e+30)
+        cap: threshold=dynamic: largest bound (default none, 1e-30 to 1e+30)
+        seed: of the noise (default 1, 0 to 9007199254740992)
+    """
+    return _spell("likelihood", rtol=rtol, atol=atol, exact=exact, probes=probes, delta=delta, schedule=schedule,
+                  prediction=prediction, guidance=guidance, threshold=threshold, clip=clip, quantile=quantile,
+                  floor=floor, cap=cap, seed=seed)
+
+
+def vp(
+    *,
+    beta0: float | None = None,
+    beta1: float | None = None,
+    steps: int | None = None,
+    grid: Literal["auto", "uniform_t", "quadratic", "uniform_lambda", "edm", "linspace", "leading", "trailing"] | None = None,
+    rho: float | None = None,
+    offset: int | None = None,
+    t_start: float | Literal["auto"] | None = None,
+    t_end: float | Literal["auto"] | None = None,
+    final: Literal["auto", "t_end", "zero", "denoise"] | None = None,
+) -> Spec:
+    """Schedule: Variance preserving, with a linear rate of noise.
+
+    Source: Song et al. 2021 (Score-SDE)
+
+    Keys:
+        beta0: rate of the noise at t = 0 (default 0.1, 1e-06 to 1000)
+        beta1: rate of the noise at t = 1 (default 20, 1e-06 to 1000)
+        steps: steps from noise to data (default 20, 1 to 100000)
+        grid: where the nodes lie; the last three for vp_discrete only (default auto)
+        rho: grid=edm: larger puts more nodes near the data (default 7, 1 to 100)
+        offset: grid=leading: added to each index (default 0, 0 to 100000)
+        t_start: time of the first node (default auto, 0 to 1000000)
+        t_end: time of the last node (default auto, 0 to 1000000)
+        final: stop at t_end, let the last step end at sigma = 0, or add such a step (default auto)
+    """
+    return _spell("vp", beta0=beta0, beta1=beta1, steps=steps, grid=grid, rho=rho, offset=offset, t_start=t_start,
+                  t_end=t_end, final=final)
+
+
+def vp_cosine(
+    *,
+    s: float | None = None,
+    steps: int | None = None,
+    grid: Literal["auto", "uniform_t", "quadratic", "uniform_lambda", "edm", "linspace", "leading", "trailing"] | None = None,
+    rho: float | None = None,
+    offset: int | None = None,
+    t_start: float | Literal["auto"] | None = None,
+    t_end: float | Literal["auto"] | None = None,
+    final: Literal["auto", "t_end", "zero", "denoise"] | None = None,
+) -> Spec:
+    """Schedule: Variance preserving, with alpha a cosine of time.
+
+    Source: Nichol and Dhariwal 2021 (improved DDPM)
+
+    Keys:
+        s: keeps the noise near the data from vanishing (default 0.008, 0 to 1)
+        steps: steps from noise to data (default 20, 1 to 100000)
+        grid: where the nodes lie; the last three for vp_discrete only (default auto)
+        rho: grid=edm: larger puts more nodes near the data (default 7, 1 to 100)
+        offset: grid=leading: added to each index (default 0, 0 to 100000)
+        t_start: time of the first node (default auto, 0 to 1000000)
+        t_end: time of the last node (default auto, 0 to 1000000)
+        final: stop at t_end, let the last step end at sigma = 0, or add such a step (default auto)
+    """
+    return _spell("vp_cosine", s=s, steps=steps, grid=grid, rho=rho, offset=offset, t_start=t_start, t_end=t_end,
+                  final=final)
+
+
+def vp_discrete(
+    *,
+    betas: Literal["linear", "scaled_linear", "cosine"] | None = None,
+    n: int | None = None,
+    steps: int | None = None,
+    grid: Literal["auto", "uniform_t", "quadratic", "uniform_lambda", "edm", "linspace", "leading", "trailing"] | None = None,
+    rho: float | None = None,
+    offset: int | None = None,
+    t_start: float | Literal["auto"] | None = None,
+    t_end: float | Literal["auto"] | None = None,
+    final: Literal["auto", "t_end", "zero", "denoise"] | None = None,
+) -> Spec:
+    """Schedule: Variance preserving, by a table of noise levels.
+
+    Source: Ho et al. 2020 (DDPM)
+
+    Keys:
+        betas: how the noise of a step grows (default linear)
+        n: noise levels that the model was trained with (default 1000, 2 to 100000)
+        steps: steps from noise to data (default 20, 1 to 100000)
+        grid: where the nodes lie; the last three for vp_discrete only (default auto)
+        rho: grid=edm: larger puts more nodes near the data (default 7, 1 to 100)
+        offset: grid=leading: added to each index (default 0, 0 to 100000)
+        t_start: time of the first node (default auto, 0 to 1000000)
+        t_end: time of the last node (default auto, 0 to 1000000)
+        final: stop at t_end, let the last step end at sigma = 0, or add such a step (default auto)
+    """
+    return _spell("vp_discrete", betas=betas, n=n, steps=steps, grid=grid, rho=rho, offset=offset, t_start=t_start,
+                  t_end=t_end, final=final)
+
+
+def subvp(
+    *,
+    beta0: float | None = None,
+    beta1: float | None = None,
+    steps: int | None = None,
+    grid: Literal["auto", "uniform_t", "quadratic", "uniform_lambda", "edm", "linspace", "leading", "trailing"] | None = None,
+    rho: float | None = None,
+    offset: int | None = None,
+    t_start: float | Literal["auto"] | None = None,
+    t_end: float | Literal["auto"] | None = None,
+    final: Literal["auto", "t_end", "zero", "denoise"] | None = None,
+) -> Spec:
+    """Schedule: As vp, with the smaller variance sigma = 1 - alpha^2.
+
+    Source: Song et al. 2021 (Score-SDE)
+
+    Keys:
+        beta0: rate of the noise at t = 0 (default 0.1, 1e-06 to 1000)
+        beta1: rate of the noise at t = 1 (default 20, 1e-06 to 1000)
+        steps: steps from noise to data (default 20, 1 to 100000)
+        grid: where the nodes lie; the last three for vp_discrete only (default auto)
+        rho: grid=edm: larger puts more nodes near the data (default 7, 1 to 100)
+        offset: grid=leading: added to each index (default 0, 0 to 100000)
+        t_start: time of the first node (default auto, 0 to 1000000)
+        t_end: time of the last node (default auto, 0 to 1000000)
+        final: stop at t_end, let the last step end at sigma = 0, or add such a step (default auto)
+    """
+    return _spell("subvp", beta0=beta0, beta1=beta1, steps=steps, grid=grid, rho=rho, offset=offset, t_start=t_start,
+                  t_end=t_end, final=final)
+
+
+def ve(
+    *,
+    smin: float | None = None,
+    smax: float | None = None,
+    steps: int | None = None,
+    grid: Literal["auto", "uniform_t", "quadratic", "uniform_lambda", "edm", "linspace", "leading", "trailing"] | None = None,
+    rho: float | None = None,
+    offset: int | None = None,
+    t_start: float | Literal["auto"] | None = None,
+    t_end: float | Literal["auto"] | None = None,
+    final: Literal["auto", "t_end", "zero", "denoise"] | None = None,
+) -> Spec:
+    """Schedule: Variance exploding, sigma growing by the same factor in equal times.
+
+    Source: Song et al. 2021 (Score-SDE)
+
+    Keys:
+        smin: sigma at t = 0 (default 0.01, 1e-06 to 1000000)
+        smax: sigma at t = 1 (default 50, 1e-06 to 1000000)
+        steps: steps from noise to data (default 20, 1 to 100000)
+        grid: where the nodes lie; the last three for vp_discrete only (default auto)
+        rho: grid=edm: larger puts more nodes near the data (default 7, 1 to 100)
+        offset: grid=leading: added to each index (default 0, 0 to 100000)
+        t_start: time of the first node (default auto, 0 to 1000000)
+        t_end: time of the last node (default auto, 0 to 1000000)
+        final: stop at t_end, let the last step end at sigma = 0, or add such a step (default auto)
+    """
+    return _spell("ve", smin=smin, smax=smax, steps=steps, grid=grid, rho=rho, offset=offset, t_start=t_start,
+                  t_end=t_end, final=final)
+
+
+def edm_schedule(
+    *,
+    smin: float | None = None,
+    smax: float | None = None,
+    sdata: float | None = None,
+    steps: int | None = None,
+    grid: Literal["auto", "uniform_t", "quadratic", "uniform_lambda", "edm", "linspace", "leading", "trailing"] | None = None,
+    rho: float | None = None,
+    offset: int | None = None,
+    t_start: float | Literal["auto"] | None = None,
+    t_end: float | Literal["auto"] | None = None,
+    final: Literal["auto", "t_end", "zero", "denoise"] | None = None,
+) -> Spec:
+    """Schedule: Variance exploding, with sigma as the time.
+
+    Source: Karras et al. 2022 (EDM)
+
+    Keys:
+        smin: sigma of the last node above 0 (default 0.002, 1e-06 to 1000000)
+        smax: sigma of the first node (default 80, 1e-06 to 1000000)
+        sdata: standard deviation of the data, for prediction=edm of the solver (default 0.5, 1e-06 to 1000000)
+        steps: steps from noise to data (default 20, 1 to 100000)
+        grid: where the nodes lie; the last three for vp_discrete only (default auto)
+        rho: grid=edm: larger puts more nodes near the data (default 7, 1 to 100)
+        offset: grid=leading: added to each index (default 0, 0 to 100000)
+        t_start: time of the first node (default auto, 0 to 1000000)
+        t_end: time of the last node (default auto, 0 to 1000000)
+        final: stop at t_end, let the last step end at sigma = 0, or add such a step (default auto)
+    """
+    return _spell("edm", smin=smin, smax=smax, sdata=sdata, steps=steps, grid=grid, rho=rho, offset=offset,
+                  t_start=t_start, t_end=t_end, final=final)
+
+
+def karras(
+    *,
+    smin: float | None = None,
+    smax: float | None = None,
+    sdata: float | None = None,
+    steps: int | None = None,
+    grid: Literal["auto", "uniform_t", "quadratic", "uniform_lambda", "edm", "linspace", "leading", "trailing"] | None = None,
+    rho: float | None = None,
+    offset: int | None = None,
+    t_start: float | Literal["auto"] | None = None,
+    t_end: float | Literal["auto"] | None = None,
+    final: Literal["auto", "t_end", "zero", "denoise"] | None = None,
+) -> Spec:
+    """Schedule: Edm on the grid of its paper, with a last step to sigma = 0.
+
+    Source: Karras et al. 2022 (EDM)
+
+    Keys:
+        smin: sigma of the last node above 0 (default 0.002, 1e-06 to 1000000)
+        smax: sigma of the first node (default 80, 1e-06 to 1000000)
+        sdata: standard deviation of the data, for prediction=edm of the solver (default 0.5, 1e-06 to 1000000)
+        steps: steps from noise to data (default 20, 1 to 100000)
+        grid: where the nodes lie; the last three for vp_discrete only (default auto)
+        rho: grid=edm: larger puts more nodes near the data (default 7, 1 to 100)
+        offset: grid=leading: added to each index (default 0, 0 to 100000)
+        t_start: time of the first node (default auto, 0 to 1000000)
+        t_end: time of the last node (default auto, 0 to 1000000)
+        final: stop at t_end, let the last step end at sigma = 0, or add such a step (default auto)
+    """
+    return _spell("karras", smin=smin, smax=smax, sdata=sdata, steps=steps, grid=grid, rho=rho, offset=offset,
+                  t_start=t_start, t_end=t_end, final=final)
+
+
+def rf(
+    *,
+    shift: float | None = None,
+    t_scale: float | None = None,
+    steps: int | None = None,
+    grid: Literal["auto", "uniform_t", "quadratic", "uniform_lambda", "edm", "linspace", "leading", "trailing"] | None = None,
+    rho: float | None = None,
+    offset: int | None = None,
+    t_start: float | Literal["auto"] | None = None,
+    t_end: float | Literal["auto"] | None = None,
+    final: Literal["auto", "t_end", "zero", "denoise"] | None = None,
+) -> Spec:
+    """Schedule: Rectified flow: a straight line from noise to data.
+
+    Source: Liu et al. 2023.
+
+    Keys:
+        shift: above 1: more steps near the noise (default 1, 0.001 to 1000)
+        t_scale: the model is called with t_scale t (default 1, 1e-06 to 1000000)
+        steps: steps from noise to data (default 20, 1 to 100000)
+        grid: where the nodes lie; the last three for vp_discrete only (default auto)
+        rho: grid=edm: larger puts more nodes near the data (default 7, 1 to 100)
+        offset: grid=leading: added to each index (default 0, 0 to 100000)
+        t_start: time of the first node (default auto, 0 to 1000000)
+        t_end: time of the last node (default auto, 0 to 1000000)
+        final: stop at t_end, let the last step end at sigma = 0, or add such a step (default auto)
+    """
+    return _spell("rf", shift=shift, t_scale=t_scale, steps=steps, grid=grid, rho=rho, offset=offset, t_start=t_start,
+                  t_end=t_end, final=final)
+
+
 # Which builder spells which method of which noun.
 BUILDERS = {
     ("index", "flat"): flat,
@@ -197,4 +1678,60 @@ BUILDERS = {
     ("transform", "rotation"): rotation,
     ("transform", "pca"): pca,
     ("transform", "normalise"): normalise,
+    ("row_sampler", "random"): random,
+    ("row_sampler", "weighted"): weighted,
+    ("row_sampler", "stratified"): stratified,
+    ("row_sampler", "batches"): batches,
+    ("row_sampler", "pack"): pack,
+    ("row_sampler", "tas_balanced"): tas_balanced,
+    ("row_sampler", "star"): star,
+    ("row_sampler", "adore"): adore,
+    ("row_sampler", "ar2"): ar2,
+    ("row_sampler", "cet"): cet,
+    ("row_sampler", "nbpo"): nbpo,
+    ("row_sampler", "mnar"): mnar,
+    ("row_sampler", "lemon"): lemon,
+    ("row_sampler", "sracl"): sracl,
+    ("row_sampler", "locality"): locality,
+    ("row_sampler", "anchor"): anchor,
+    ("row_sampler", "props"): props,
+    ("row_sampler", "reusable_holdout"): reusable_holdout,
+    ("token_sampler", "chain"): chain,
+    ("token_sampler", "sample"): sample,
+    ("token_sampler", "temperature"): temperature,
+    ("token_sampler", "dynamic_temperature"): dynamic_temperature,
+    ("token_sampler", "top_k"): top_k,
+    ("token_sampler", "top_p"): top_p,
+    ("token_sampler", "min_p"): min_p,
+    ("token_sampler", "typical"): typical,
+    ("token_sampler", "epsilon"): epsilon,
+    ("token_sampler", "eta"): eta,
+    ("token_sampler", "top_n_sigma"): top_n_sigma,
+    ("token_sampler", "xtc"): xtc,
+    ("token_sampler", "repetition"): repetition,
+    ("token_sampler", "penalties"): penalties,
+    ("token_sampler", "dry"): dry,
+    ("token_sampler", "dist"): dist,
+    ("token_sampler", "gumbel"): gumbel,
+    ("token_sampler", "greedy"): greedy,
+    ("token_sampler", "mirostat"): mirostat,
+    ("token_sampler", "speculative"): speculative,
+    ("path_sampler", "ddim"): ddim,
+    ("path_sampler", "rhork"): rhork,
+    ("path_sampler", "edm"): edm_path_sampler,
+    ("path_sampler", "dpm"): dpm,
+    ("path_sampler", "dpmpp"): dpmpp,
+    ("path_sampler", "deis"): deis,
+    ("path_sampler", "unipc"): unipc,
+    ("path_sampler", "sde"): sde,
+    ("path_sampler", "pf_ode"): pf_ode,
+    ("path_sampler", "likelihood"): likelihood,
+    ("schedule", "vp"): vp,
+    ("schedule", "vp_cosine"): vp_cosine,
+    ("schedule", "vp_discrete"): vp_discrete,
+    ("schedule", "subvp"): subvp,
+    ("schedule", "ve"): ve,
+    ("schedule", "edm"): edm_schedule,
+    ("schedule", "karras"): karras,
+    ("schedule", "rf"): rf,
 }

@@ -23,9 +23,9 @@ class Transform(Noun):
     """
 
     noun = "transform"
-    _verbs = Verbs(lib.sonde_transform_create, lib.sonde_transform_train, lib.sonde_transform_save,
-                   lib.sonde_transform_open, lib.sonde_transform_save_buffer, lib.sonde_transform_open_buffer,
-                   lib.sonde_transform_spec, lib.sonde_transform_dim, lib.sonde_transform_free)
+    _verbs = Verbs(lib.sonde_transform_create, lib.sonde_transform_save, lib.sonde_transform_open,
+                   lib.sonde_transform_save_buffer, lib.sonde_transform_open_buffer, lib.sonde_transform_spec,
+                   lib.sonde_transform_dim, lib.sonde_transform_free)
 
     @property
     def trained(self) -> bool:
@@ -40,7 +40,8 @@ class Transform(Noun):
     def train(self, vectors: Any, *, progress: Progress = None, copy: bool | None = None, **inputs: Any) -> Self:
         """Learns from vectors (n x dim) and the method's other inputs; replaces what was learned before."""
         named = {"vectors": vectors, **inputs}
-        self._train({name: _arrays.matrix(given, name, copy) for name, given in named.items()}, progress)
+        views = {name: _arrays.matrix(given, name, copy) for name, given in named.items()}
+        self._learn(lib.sonde_transform_train, views, progress)
         return self
 
     def apply(self, vectors: Any, *, out: Floats | None = None, copy: bool | None = None,

@@ -98,6 +98,21 @@ pub const SONDE_STOP_EFFORT: sonde_stop = 2;
 /// every allowed row was scored and there are fewer than k
 pub const SONDE_STOP_FEWER: sonde_stop = 3;
 
+/// What a model predicts; all are affine in each other given the state. docs/samplers.md has the formulas.
+pub type sonde_prediction = u32;
+/// eps: the noise
+pub const SONDE_PREDICTION_NOISE: sonde_prediction = 1;
+/// x0: the data
+pub const SONDE_PREDICTION_DATA: sonde_prediction = 2;
+/// gradient of the log density of the noisy data, -eps / sigma
+pub const SONDE_PREDICTION_SCORE: sonde_prediction = 3;
+/// alpha eps - sigma x0
+pub const SONDE_PREDICTION_V: sonde_prediction = 4;
+/// velocity dx/dt; for rf: eps - x0
+pub const SONDE_PREDICTION_FLOW: sonde_prediction = 5;
+/// the raw network of EDM, wrapped by its preconditioning
+pub const SONDE_PREDICTION_EDM: sonde_prediction = 6;
+
 /// Where a handle gets threads and memory from, and whom it tells. Optional everywhere: NULL gives each handle a
 /// private one with the defaults. A handle keeps the runtime alive, so the order of the two frees does not matter.
 #[repr(C)]
@@ -135,6 +150,27 @@ pub struct sonde_range_hits {
     _marker: PhantomData<(*mut u8, PhantomPinned)>,
 }
 
+/// A source of row ids with weights.
+#[repr(C)]
+pub struct sonde_row_sampler {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// A chain of filters with a draw at its end, or a rule that verifies drafts.
+#[repr(C)]
+pub struct sonde_token_sampler {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// A solver with its schedule, its state and its history.
+#[repr(C)]
+pub struct sonde_path_sampler {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
 /// A borrowed view of a row-major matrix. The library never keeps it. `data` is not const because the same struct
 /// describes outputs; inputs are never written. Frozen: this struct will not change.
 #[repr(C)]
@@ -156,7 +192,7 @@ pub struct sonde_array {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<sonde_array>() == 40);
 
-/// A named input of train, fit or step: sonde_input inputs\[\] = {{"vectors", &x}, {"queries", &q}};
+/// A named input of train, fit, draw, observe or loss: sonde_input inputs\[\] = {{"vectors", &x}, {"queries", &q}};
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sonde_input {
@@ -217,8 +253,8 @@ pub struct sonde_method_info {
     /// keys, those common to the noun included
     pub key_count: u32,
     pub input_count: u32,
-    pub reserved: u32,
-    /// "index", "quantizer", "transform"
+    pub output_count: u32,
+    /// "index", "quantizer", "row_sampler", ...
     pub noun: *const c_char,
     /// "ivf"
     pub name: *const c_char,
@@ -234,7 +270,7 @@ pub const SONDE_METHOD_INFO_INIT: sonde_method_info = sonde_method_info {
     size: size_of::<sonde_method_info>() as u32,
     key_count: 0,
     input_count: 0,
-    reserved: 0,
+    output_count: 0,
     noun: core::ptr::null(),
     name: core::ptr::null(),
     summary: core::ptr::null(),
@@ -291,9 +327,11 @@ pub struct sonde_input_info {
     /// such as "f32 f16 bf16 i8 u8"
     pub dtypes: *const c_char,
     pub help: *const c_char,
+    /// the function that takes it: "train", "fit", "draw", "observe", "loss"
+    pub verb: *const c_char,
 }
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<sonde_input_info>() == 40);
+const _: () = assert!(size_of::<sonde_input_info>() == 48);
 /// A [`sonde_input_info`] with every default.
 pub const SONDE_INPUT_INFO_INIT: sonde_input_info = sonde_input_info {
     size: size_of::<sonde_input_info>() as u32,
@@ -301,6 +339,33 @@ pub const SONDE_INPUT_INFO_INIT: sonde_input_info = sonde_input_info {
     name: core::ptr::null(),
     shape: core::ptr::null(),
     dtypes: core::ptr::null(),
+    help: core::ptr::null(),
+    verb: core::ptr::null(),
+};
+
+/// A named result beside those that a noun's structs have.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_output_info {
+    /// set by SONDE_OUTPUT_INFO_INIT
+    pub size: u32,
+    pub reserved: u32,
+    pub name: *const c_char,
+    /// in words, such as "count x 1"
+    pub shape: *const c_char,
+    /// such as "i64"
+    pub dtype: *const c_char,
+    pub help: *const c_char,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_output_info>() == 40);
+/// A [`sonde_output_info`] with every default.
+pub const SONDE_OUTPUT_INFO_INIT: sonde_output_info = sonde_output_info {
+    size: size_of::<sonde_output_info>() as u32,
+    reserved: 0,
+    name: core::ptr::null(),
+    shape: core::ptr::null(),
+    dtype: core::ptr::null(),
     help: core::ptr::null(),
 };
 
@@ -575,6 +640,212 @@ pub const SONDE_INDEX_STATS_INIT: sonde_index_stats = sonde_index_stats {
     calibrated_at: 0,
 };
 
+/// What one draw gave. The arrays belong to the sampler and stay until its next draw, fit, merge or free.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_rows {
+    /// set by SONDE_ROWS_INIT
+    pub size: u32,
+    /// 1: the pass ends with these rows; 0: more follow, or the stream is endless
+    pub last: u32,
+    /// rows that were drawn
+    pub count: i64,
+    /// the pass they belong to, from 0
+    pub pass: i64,
+    /// count; -1 = none (such as a query with too few negatives)
+    pub ids: *const i64,
+    /// count; what the method says about the row's importance, 1 where it says nothing
+    pub weights: *const f32,
+    /// count: the stratum, cluster, bucket or query of each row; NULL where the method has none
+    pub groups: *const i64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_rows>() == 48);
+/// A [`sonde_rows`] with every default.
+pub const SONDE_ROWS_INIT: sonde_rows = sonde_rows {
+    size: size_of::<sonde_rows>() as u32,
+    last: 0,
+    count: 0,
+    pass: 0,
+    ids: core::ptr::null(),
+    weights: core::ptr::null(),
+    groups: core::ptr::null(),
+};
+
+/// How to draw, for next_with and filter.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_token_options {
+    /// set by SONDE_TOKEN_OPTIONS_INIT
+    pub size: u32,
+    /// most threads of this call; 0 = the runtime's number
+    pub threads: u32,
+    /// the sequence (\>= 0) of each row, all different; NULL: row i belongs to sequence i
+    pub sequences: *const i64,
+    /// BITS, 1 x V or B x V: a zero bit forbids the token; NULL: all are allowed
+    pub allowed: *const sonde_array,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_token_options>() == 24);
+/// A [`sonde_token_options`] with every default.
+pub const SONDE_TOKEN_OPTIONS_INIT: sonde_token_options = sonde_token_options {
+    size: size_of::<sonde_token_options>() as u32,
+    threads: 0,
+    sequences: core::ptr::null(),
+    allowed: core::ptr::null(),
+};
+
+/// What was drawn. Each array has one element a row of logits and is yours; all but ids may be NULL.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_tokens {
+    /// set by SONDE_TOKENS_INIT
+    pub size: u32,
+    pub reserved: u32,
+    /// the token
+    pub ids: *mut i32,
+    /// its log-probability under the law that it was drawn from, that of the survivors
+    pub log_probs: *mut f32,
+    /// its log-probability under softmax of the logits as they came
+    pub raw_log_probs: *mut f32,
+    /// candidates that were left at the draw
+    pub survivors: *mut i64,
+    /// of the law that was drawn from, in nats
+    pub entropies: *mut f32,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_tokens>() == 48);
+/// A [`sonde_tokens`] with every default.
+pub const SONDE_TOKENS_INIT: sonde_tokens = sonde_tokens {
+    size: size_of::<sonde_tokens>() as u32,
+    reserved: 0,
+    ids: core::ptr::null_mut(),
+    log_probs: core::ptr::null_mut(),
+    raw_log_probs: core::ptr::null_mut(),
+    survivors: core::ptr::null_mut(),
+    entropies: core::ptr::null_mut(),
+};
+
+/// A tree of drafted tokens. Node i stands for the prefix that leads to it; the root, the text so far, is -1. Parents
+/// come before their children, siblings in the order in which they were drawn.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_draft_tree {
+    /// set by SONDE_DRAFT_TREE_INIT
+    pub size: u32,
+    pub reserved: u32,
+    /// nodes
+    pub count: i64,
+    /// count
+    pub tokens: *const i32,
+    /// count; each less than its own number, -1 = the root
+    pub parents: *const i64,
+    /// while drafting: the nodes whose logits are wanted next; 0 = the tree is ready
+    pub frontier_count: i64,
+    /// their numbers, -1 = the root
+    pub frontier: *const i64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_draft_tree>() == 48);
+/// A [`sonde_draft_tree`] with every default.
+pub const SONDE_DRAFT_TREE_INIT: sonde_draft_tree = sonde_draft_tree {
+    size: size_of::<sonde_draft_tree>() as u32,
+    reserved: 0,
+    count: 0,
+    tokens: core::ptr::null(),
+    parents: core::ptr::null(),
+    frontier_count: 0,
+    frontier: core::ptr::null(),
+};
+
+/// What verification decided.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_verdict {
+    /// set by SONDE_VERDICT_INIT
+    pub size: u32,
+    /// the token that follows the accepted ones: from the residual law, or a bonus at a leaf
+    pub token: i32,
+    /// log-probability of `token` under the target law of its place
+    pub log_prob: f32,
+    pub reserved: u32,
+    /// drafted tokens that were accepted
+    pub accepted: i64,
+    /// in: elements of `path`; the depth of the tree is always enough
+    pub capacity: i64,
+    /// the accepted nodes from the root on; yours; NULL if capacity is 0
+    pub path: *mut i64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_verdict>() == 40);
+/// A [`sonde_verdict`] with every default.
+pub const SONDE_VERDICT_INIT: sonde_verdict = sonde_verdict {
+    size: size_of::<sonde_verdict>() as u32,
+    token: 0,
+    log_prob: 0.0,
+    reserved: 0,
+    accepted: 0,
+    capacity: 0,
+    path: core::ptr::null_mut(),
+};
+
+/// Where a prediction is wanted. The arrays belong to the sampler, until tell.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_ask {
+    /// set by SONDE_ASK_INIT
+    pub size: u32,
+    /// 1: the state is final, nothing is wanted; the other members say where it stands
+    pub done: u32,
+    /// rows x dim, f32: what the model sees (scaled, if its preconditioning says so)
+    pub x: sonde_array,
+    /// the time that the model is called with
+    pub t: f64,
+    /// of that time
+    pub alpha: f64,
+    /// of that time
+    pub sigma: f64,
+    /// a sonde_prediction: what tell must bring
+    pub prediction: u32,
+    /// guidance: 1 = with the condition, 0 = without; 1 where there is no guidance
+    pub condition: u32,
+    /// of the plan, from 0
+    pub step: i64,
+    /// predictions told so far
+    pub evaluation: i64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_ask>() == 96);
+/// A [`sonde_ask`] with every default.
+pub const SONDE_ASK_INIT: sonde_ask = sonde_ask {
+    size: size_of::<sonde_ask>() as u32,
+    done: 0,
+    x: sonde_array { data: core::ptr::null_mut(), rows: 0, cols: 0, stride: 0, dtype: 0, reserved: 0 },
+    t: 0.0,
+    alpha: 0.0,
+    sigma: 0.0,
+    prediction: 0,
+    condition: 0,
+    step: 0,
+    evaluation: 0,
+};
+
+/// One node of the plan.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_path_node {
+    /// what the model is called with
+    pub t: f64,
+    /// x = alpha x0 + sigma noise
+    pub alpha: f64,
+    /// x = alpha x0 + sigma noise
+    pub sigma: f64,
+    /// log(alpha / sigma); -inf or inf at the ends of some schedules
+    pub lambda: f64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_path_node>() == 32);
+
 extern "C" {
     /// The version of the library that is running, as "1.0.0". Static storage. Class A. Since 1.0.
     pub fn sonde_version() -> *const c_char;
@@ -626,7 +897,7 @@ extern "C" {
     /// The position-th method over all nouns, in a fixed order. NOT_FOUND past the end. Class A. Since 1.0.
     pub fn sonde_method_at(position: u32, info: *mut sonde_method_info) -> sonde_status;
 
-    /// The position-th key, or input, of a method. NOT_FOUND for an unknown noun or method (the message names the
+    /// The position-th key, input or output of a method. NOT_FOUND for an unknown noun or method (the message names the
     /// nearest)
     /// and past the end. Class A. Since 1.0.
     pub fn sonde_key_at(
@@ -636,7 +907,7 @@ extern "C" {
         info: *mut sonde_key_info,
     ) -> sonde_status;
 
-    /// The position-th key, or input, of a method. NOT_FOUND for an unknown noun or method (the message names the
+    /// The position-th key, input or output of a method. NOT_FOUND for an unknown noun or method (the message names the
     /// nearest)
     /// and past the end. Class A. Since 1.0.
     pub fn sonde_input_at(
@@ -644,6 +915,16 @@ extern "C" {
         method: *const c_char,
         position: u32,
         info: *mut sonde_input_info,
+    ) -> sonde_status;
+
+    /// The position-th key, input or output of a method. NOT_FOUND for an unknown noun or method (the message names the
+    /// nearest)
+    /// and past the end. Class A. Since 1.0.
+    pub fn sonde_output_at(
+        noun: *const c_char,
+        method: *const c_char,
+        position: u32,
+        info: *mut sonde_output_info,
     ) -> sonde_status;
 
     /// A readable page about one method: summary, source, keys with ranges and defaults, inputs. Writes at most
@@ -1067,4 +1348,387 @@ extern "C" {
         runtime: *mut sonde_runtime,
         index: *mut *mut sonde_index,
     ) -> sonde_status;
+
+    /// Makes a sampler from a spec ("sonde list row_sampler" names the methods). dim: columns of the vectors it will
+    /// see
+    /// (1..65536), or 0 to take it from what it is fitted on. INVALID_ARGUMENT, NOT_FOUND, OUT_OF_MEMORY. Class A.
+    /// Since 1.0.
+    pub fn sonde_row_sampler_create(
+        spec: *const c_char,
+        dim: i64,
+        runtime: *mut sonde_runtime,
+        sampler: *mut *mut sonde_row_sampler,
+    ) -> sonde_status;
+
+    /// Takes the data in: the inputs with the verb "fit" of the method's table. Replaces what was fitted before and
+    /// goes
+    /// back to the first pass; on failure or cancel the old state stays. INVALID_ARGUMENT (an input is missing, of a
+    /// wrong
+    /// shape or value), LIMIT, CANCELLED, ... Class C. Since 1.0.
+    pub fn sonde_row_sampler_fit(
+        sampler: *mut sonde_row_sampler,
+        inputs: *const sonde_input,
+        count: usize,
+    ) -> sonde_status;
+
+    /// Uses an index of the caller in place of one that fit would build from "documents", for the methods that search.
+    /// Its
+    /// ids are the ids of the draws. The index is borrowed: it must outlive the sampler, or be taken back with NULL; it
+    /// is
+    /// searched only, so others may search and change it meanwhile. UNSUPPORTED for methods without an index. Class C.
+    /// Since 1.0.
+    pub fn sonde_row_sampler_attach(sampler: *mut sonde_row_sampler, index: *const sonde_index) -> sonde_status;
+
+    /// Draws the next `count` rows (0 = as many as the method's spec says) into \*rows, and steps on. At the end of a
+    /// pass
+    /// the rest comes, which may be fewer. What a row is (a row of the data, a query's negative, a pair) the method's
+    /// page
+    /// says. STATE if the method needs to be fitted first, INVALID_ARGUMENT if it cannot choose by itself what to draw
+    /// for.
+    /// On failure nothing has moved, and the arrays of the draw before are gone. Class S. Since 1.0.
+    pub fn sonde_row_sampler_draw(sampler: *mut sonde_row_sampler, count: i64, rows: *mut sonde_rows) -> sonde_status;
+
+    /// The same for what the inputs name (the verb "draw" of the method's table), such as the queries of this
+    /// training step. UNSUPPORTED for methods that take none. Class S. Since 1.0.
+    pub fn sonde_row_sampler_draw_for(
+        sampler: *mut sonde_row_sampler,
+        inputs: *const sonde_input,
+        input_count: usize,
+        count: i64,
+        rows: *mut sonde_rows,
+    ) -> sonde_status;
+
+    /// One more column of the last draw or observation, by the name that the method's table of outputs has, such as
+    /// "pairs"
+    /// or "ranks". A view of the sampler's memory that stays until the next draw, observe, fit, merge or free.
+    /// NOT_FOUND,
+    /// STATE before the first draw. Class S. Since 1.0.
+    pub fn sonde_row_sampler_output(
+        sampler: *const sonde_row_sampler,
+        name: *const c_char,
+        column: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// Tells the sampler what came of its draws, or that the data has changed (the verb "observe" of the method's
+    /// table):
+    /// losses, counts, re-encoded documents. UNSUPPORTED for methods that learn nothing while they run. Class S. Since
+    /// 1.0.
+    pub fn sonde_row_sampler_observe(
+        sampler: *mut sonde_row_sampler,
+        inputs: *const sonde_input,
+        count: usize,
+    ) -> sonde_status;
+
+    /// The loss that the method's paper trains with, on one batch (inputs with the verb "loss"). For each of
+    /// `gradients`,
+    /// named as the input whose derivative is wanted and of its shape (f32, yours), the array is filled. Mean over the
+    /// batch unless the method's page says otherwise. UNSUPPORTED for methods without a loss; INVALID_ARGUMENT. Class
+    /// A.
+    /// Since 1.0.
+    pub fn sonde_row_sampler_loss(
+        sampler: *const sonde_row_sampler,
+        inputs: *const sonde_input,
+        count: usize,
+        gradients: *const sonde_input,
+        gradient_count: usize,
+        loss: *mut f64,
+    ) -> sonde_status;
+
+    /// Joins samplers of two shards: `into` then draws from the rows of both, as if it had been fitted on them
+    /// together,
+    /// and is at the start of pass 0. Both have the same spec; ids that were given must differ, ids that were not are
+    /// renumbered: those of `from` come behind those of `into`. INCOMPATIBLE, UNSUPPORTED (the method has no such
+    /// summary).
+    /// `from` stays as it is. Class C on `into`, A on `from`. Since 1.0.
+    pub fn sonde_row_sampler_merge(into: *mut sonde_row_sampler, from: *const sonde_row_sampler) -> sonde_status;
+
+    /// Goes to the beginning of a pass (0 = the first). For endless streams, passes are independent streams.
+    /// INVALID_ARGUMENT for a negative one. Class S. Since 1.0.
+    pub fn sonde_row_sampler_seek(sampler: *mut sonde_row_sampler, pass: i64) -> sonde_status;
+
+    /// true once it can be drawn from. Class A. Since 1.0.
+    pub fn sonde_row_sampler_fitted(sampler: *const sonde_row_sampler) -> bool;
+
+    /// Columns of the vectors it sees, 0 while not known and for NULL. Class A. Since 1.0.
+    pub fn sonde_row_sampler_dim(sampler: *const sonde_row_sampler) -> i64;
+
+    /// The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    pub fn sonde_row_sampler_spec(sampler: *const sonde_row_sampler) -> *const c_char;
+
+    /// Writes one file, atomically, with the place in the pass, so that what is opened goes on with the next draw. An
+    /// attached index is not part of it. Class A. Since 1.0.
+    pub fn sonde_row_sampler_save(sampler: *const sonde_row_sampler, path: *const c_char) -> sonde_status;
+
+    /// Writes one file, atomically, with the place in the pass, so that what is opened goes on with the next draw. An
+    /// attached index is not part of it. Class A. Since 1.0.
+    pub fn sonde_row_sampler_open(
+        path: *const c_char,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        sampler: *mut *mut sonde_row_sampler,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_row_sampler_save_buffer(
+        sampler: *const sonde_row_sampler,
+        buffer: *mut c_void,
+        capacity: usize,
+        length: *mut usize,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_row_sampler_open_buffer(
+        buffer: *const c_void,
+        length: usize,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        sampler: *mut *mut sonde_row_sampler,
+    ) -> sonde_status;
+
+    /// Class C. Since 1.0.
+    pub fn sonde_row_sampler_free(sampler: *mut sonde_row_sampler);
+
+    /// Makes a sampler for a vocabulary of V tokens (1..2^24) from a spec ("sonde list token_sampler" names the stages
+    /// and
+    /// samplers). A stage alone is a chain of one. The chain is checked here: unknown stages, two draws, a draw that is
+    /// not
+    /// last. INVALID_ARGUMENT, NOT_FOUND, OUT_OF_MEMORY. Class A. Since 1.0.
+    pub fn sonde_token_sampler_create(
+        spec: *const c_char,
+        vocabulary: i64,
+        runtime: *mut sonde_runtime,
+        sampler: *mut *mut sonde_token_sampler,
+    ) -> sonde_status;
+
+    /// Draws one token for each row of logits into tokens\[rows\], for sequences 0, 1, ..., and appends it to the past
+    /// of its
+    /// sequence. Fails as a whole: on failure no sequence has moved. INVALID_ARGUMENT names the row. O(V) a row. Class
+    /// S.
+    /// Since 1.0.
+    pub fn sonde_token_sampler_next(
+        sampler: *mut sonde_token_sampler,
+        logits: *const sonde_array,
+        tokens: *mut i32,
+    ) -> sonde_status;
+
+    /// The same with options, and with what else is known about each draw. Class S. Since 1.0.
+    pub fn sonde_token_sampler_next_with(
+        sampler: *mut sonde_token_sampler,
+        logits: *const sonde_array,
+        how: *const sonde_token_options,
+        drawn: *mut sonde_tokens,
+    ) -> sonde_status;
+
+    /// The candidates that next would draw from, without drawing: for row i counts\[i\] survivors, of which the most
+    /// likely
+    /// `capacity` are written, most likely first: ids\[i \* capacity ...\] and their log-probabilities. The arrays are
+    /// yours;
+    /// log_probs may be NULL. Moves no sequence. Class S. Since 1.0.
+    pub fn sonde_token_sampler_filter(
+        sampler: *mut sonde_token_sampler,
+        logits: *const sonde_array,
+        how: *const sonde_token_options,
+        capacity: i64,
+        ids: *mut i32,
+        log_probs: *mut f32,
+        counts: *mut i64,
+    ) -> sonde_status;
+
+    /// Appends tokens that were not drawn here (a prompt, what another sampler chose) to the past of a sequence. Class
+    /// S.
+    /// Since 1.0.
+    pub fn sonde_token_sampler_accept(
+        sampler: *mut sonde_token_sampler,
+        sequence: i64,
+        tokens: *const i32,
+        count: i64,
+    ) -> sonde_status;
+
+    /// Forgets a sequence, or all of them with -1. Class S. Since 1.0.
+    pub fn sonde_token_sampler_reset(sampler: *mut sonde_token_sampler, sequence: i64) -> sonde_status;
+
+    /// Grows a draft level by level from the draft model's logits. With logits NULL a new tree begins, whose frontier
+    /// is
+    /// the root; then each call takes the logits (or laws, by the spec) of the frontier, one row a node, and gives the
+    /// next
+    /// one. Ready when frontier_count is 0. The tree's arrays belong to the sampler, until the next draft or free.
+    /// UNSUPPORTED for samplers that verify nothing. Class S. Since 1.0.
+    pub fn sonde_token_sampler_draft(
+        sampler: *mut sonde_token_sampler,
+        logits: *const sonde_array,
+        tree: *mut sonde_draft_tree,
+    ) -> sonde_status;
+
+    /// The whole of a draft by a callback: what draft gives, without the loop. The model fills logits (one row for each
+    /// node of tree-\>frontier, f32); nonzero ends with CALLBACK. Class S. Since 1.0.
+    pub fn sonde_token_sampler_draft_run(
+        sampler: *mut sonde_token_sampler,
+        model: Option<unsafe extern "C" fn(*const sonde_draft_tree, *mut sonde_array, *mut c_void) -> c_int>,
+        user: *mut c_void,
+        tree: *mut sonde_draft_tree,
+    ) -> sonde_status;
+
+    /// Accepts a path through the tree so that the emitted tokens (the accepted ones and verdict-\>token) are
+    /// distributed as
+    /// if drawn from the target model. target: (count + 1) x V, row 0 for the root, row i + 1 for node i. draft: the
+    /// laws
+    /// that the children of each node were drawn from, in the same rows (rows of leaves are not read); NULL: those of
+    /// the
+    /// last draft of this sampler. tree NULL: the tree of the last draft. INVALID_ARGUMENT for rows that are no laws,
+    /// drafts that the draft law excludes, repeated siblings where they must differ. Class S. Since 1.0.
+    pub fn sonde_token_sampler_verify(
+        sampler: *mut sonde_token_sampler,
+        target: *const sonde_array,
+        draft: *const sonde_array,
+        tree: *const sonde_draft_tree,
+        verdict: *mut sonde_verdict,
+    ) -> sonde_status;
+
+    /// The exact chance that one of `width` drafts is accepted at a node: p, q: 1 x V laws of target and draft. rule: a
+    /// word of the key "verify", or "optimal_iid" or "optimal_wor", the best that any rule can reach with drafts drawn
+    /// with
+    /// or without replacement. UNSUPPORTED where no closed form is known. Class A. Since 1.0.
+    pub fn sonde_token_sampler_accept_rate(
+        sampler: *const sonde_token_sampler,
+        rule: *const c_char,
+        p: *const sonde_array,
+        q: *const sonde_array,
+        width: i64,
+        rate: *mut f64,
+    ) -> sonde_status;
+
+    /// Tokens of the vocabulary; 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_token_sampler_vocabulary(sampler: *const sonde_token_sampler) -> i64;
+
+    /// The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    pub fn sonde_token_sampler_spec(sampler: *const sonde_token_sampler) -> *const c_char;
+
+    /// Writes one file, atomically, with the past of every sequence, so that what is opened draws the same tokens next.
+    /// Drafts are not part of it. Class A. Since 1.0.
+    pub fn sonde_token_sampler_save(sampler: *const sonde_token_sampler, path: *const c_char) -> sonde_status;
+
+    /// Writes one file, atomically, with the past of every sequence, so that what is opened draws the same tokens next.
+    /// Drafts are not part of it. Class A. Since 1.0.
+    pub fn sonde_token_sampler_open(
+        path: *const c_char,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        sampler: *mut *mut sonde_token_sampler,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_token_sampler_save_buffer(
+        sampler: *const sonde_token_sampler,
+        buffer: *mut c_void,
+        capacity: usize,
+        length: *mut usize,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_token_sampler_open_buffer(
+        buffer: *const c_void,
+        length: usize,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        sampler: *mut *mut sonde_token_sampler,
+    ) -> sonde_status;
+
+    /// Class C. Since 1.0.
+    pub fn sonde_token_sampler_free(sampler: *mut sonde_token_sampler);
+
+    /// Makes a sampler for states of `dim` values a row (1..2^40) from a spec ("sonde list path_sampler" names the
+    /// solvers,
+    /// "sonde list schedule" the schedules). The plan is made and checked here. INVALID_ARGUMENT, NOT_FOUND,
+    /// OUT_OF_MEMORY.
+    /// Class A. Since 1.0.
+    pub fn sonde_path_sampler_create(
+        spec: *const c_char,
+        dim: i64,
+        runtime: *mut sonde_runtime,
+        sampler: *mut *mut sonde_path_sampler,
+    ) -> sonde_status;
+
+    /// Begins at x (rows x dim; f32, f16 or bf16, which is copied), the state at the first node: noise of standard
+    /// deviation sigma of that node for variance-exploding schedules, 1 for the others. Drops a run that is under way.
+    /// INVALID_ARGUMENT for NaN and infinities, rows \< 1. Class S. Since 1.0.
+    pub fn sonde_path_sampler_start(sampler: *mut sonde_path_sampler, x: *const sonde_array) -> sonde_status;
+
+    /// Says what is wanted next; the same answer until tell. STATE before start. Class S. Since 1.0.
+    pub fn sonde_path_sampler_ask(sampler: *mut sonde_path_sampler, ask: *mut sonde_ask) -> sonde_status;
+
+    /// Brings what ask wanted (rows x dim; f32, f16 or bf16; read during the call only) and moves on. INVALID_ARGUMENT
+    /// for
+    /// NaN and infinities, naming step and row: the run stands where it stood. STATE if nothing is wanted. O(rows dim).
+    /// Class S. Since 1.0.
+    pub fn sonde_path_sampler_tell(sampler: *mut sonde_path_sampler, prediction: *const sonde_array) -> sonde_status;
+
+    /// start, then ask the model and tell, until done; the final state goes to x (rows x dim, f32) itself. The model
+    /// fills
+    /// prediction (rows x dim, f32) for ask; nonzero ends with CALLBACK. Progress and cancel once a step. On failure x
+    /// is
+    /// as it was, and ask and tell can go on from where the run stood. Class S. Since 1.0.
+    pub fn sonde_path_sampler_run(
+        sampler: *mut sonde_path_sampler,
+        x: *mut sonde_array,
+        model: Option<unsafe extern "C" fn(*const sonde_ask, *mut sonde_array, *mut c_void) -> c_int>,
+        user: *mut c_void,
+    ) -> sonde_status;
+
+    /// What the run has made, by the name that the method's table of outputs has: "state" (rows x dim, f32: where it
+    /// stands) for all, "log_likelihood" (rows x 1) for those that compute it. A view of the sampler's memory that
+    /// stays
+    /// until the next tell, start or free. NOT_FOUND, STATE before it is there. Class S. Since 1.0.
+    pub fn sonde_path_sampler_output(
+        sampler: *const sonde_path_sampler,
+        name: *const c_char,
+        column: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// The plan: fills at most `capacity` nodes, noise first, and gives their number in \*count. nodes may be NULL if
+    /// capacity is 0. Class A. Since 1.0.
+    pub fn sonde_path_sampler_nodes(
+        sampler: *const sonde_path_sampler,
+        nodes: *mut sonde_path_node,
+        capacity: i64,
+        count: *mut i64,
+    ) -> sonde_status;
+
+    /// Values of a row; 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_path_sampler_dim(sampler: *const sonde_path_sampler) -> i64;
+
+    /// The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    pub fn sonde_path_sampler_spec(sampler: *const sonde_path_sampler) -> *const c_char;
+
+    /// Writes one file, atomically, with the run that is under way: what is opened goes on with the next ask. Class A.
+    /// Since 1.0.
+    pub fn sonde_path_sampler_save(sampler: *const sonde_path_sampler, path: *const c_char) -> sonde_status;
+
+    /// Writes one file, atomically, with the run that is under way: what is opened goes on with the next ask. Class A.
+    /// Since 1.0.
+    pub fn sonde_path_sampler_open(
+        path: *const c_char,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        sampler: *mut *mut sonde_path_sampler,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_path_sampler_save_buffer(
+        sampler: *const sonde_path_sampler,
+        buffer: *mut c_void,
+        capacity: usize,
+        length: *mut usize,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_path_sampler_open_buffer(
+        buffer: *const c_void,
+        length: usize,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        sampler: *mut *mut sonde_path_sampler,
+    ) -> sonde_status;
+
+    /// Class C. Since 1.0.
+    pub fn sonde_path_sampler_free(sampler: *mut sonde_path_sampler);
 }

@@ -13,7 +13,7 @@ use std::ffi::{c_char, CString};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Method {
-    /// `"index"`, `"quantizer"`, `"transform"`
+    /// `"index"`, `"quantizer"`, `"row_sampler"`, ...
     pub noun: &'static str,
     /// such as `"ivf"`
     pub name: &'static str,
@@ -23,8 +23,10 @@ pub struct Method {
     pub source: &'static str,
     /// what its spec may set
     pub keys: Vec<Key>,
-    /// what it learns from
+    /// the arrays that it takes
     pub inputs: Vec<InputInfo>,
+    /// the arrays that it gives beside those of its noun
+    pub outputs: Vec<OutputInfo>,
 }
 
 /// A key of a spec.
@@ -49,7 +51,7 @@ pub struct Key {
     pub max: f64,
 }
 
-/// An input of `train_inputs`.
+/// An input of `train_inputs`, `fit`, `draw_for`, `observe` or `loss`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct InputInfo {
@@ -61,6 +63,22 @@ pub struct InputInfo {
     pub shape: &'static str,
     /// such as `"f32 f16 bf16 i8 u8"`
     pub dtypes: &'static str,
+    /// one line
+    pub help: &'static str,
+    /// `"train"`, `"fit"`, `"draw"`, `"observe"` or `"loss"`
+    pub verb: &'static str,
+}
+
+/// A named output.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct OutputInfo {
+    /// its name
+    pub name: &'static str,
+    /// in words, such as `"count x 1"`
+    pub shape: &'static str,
+    /// such as `"i64"`
+    pub dtype: &'static str,
     /// one line
     pub help: &'static str,
 }
@@ -80,11 +98,13 @@ pub fn methods() -> Result<Vec<Method>> {
                 source: static_text(raw.source),
                 keys: Vec::new(),
                 inputs: Vec::new(),
+                outputs: Vec::new(),
             }
         };
         let (noun, name) = (c_string("noun", method.noun)?, c_string("method", method.name)?);
         let keys = all(|at| key_at(&noun, &name, at))?;
-        Ok(Method { keys, inputs: all(|at| input_at(&noun, &name, at))?, ..method })
+        let inputs = all(|at| input_at(&noun, &name, at))?;
+        Ok(Method { keys, inputs, outputs: all(|at| output_at(&noun, &name, at))?, ..method })
     })
 }
 
@@ -128,6 +148,21 @@ fn input_at(noun: &CString, method: &CString, position: u32) -> Result<InputInfo
             required: raw.required != 0,
             shape: static_text(raw.shape),
             dtypes: static_text(raw.dtypes),
+            help: static_text(raw.help),
+            verb: static_text(raw.verb),
+        })
+    }
+}
+
+fn output_at(noun: &CString, method: &CString, position: u32) -> Result<OutputInfo> {
+    let mut raw = sys::SONDE_OUTPUT_INFO_INIT;
+    // SAFETY: class A; all strings of the catalogue are static.
+    unsafe {
+        check(sys::sonde_output_at(noun.as_ptr(), method.as_ptr(), position, &mut raw))?;
+        Ok(OutputInfo {
+            name: static_text(raw.name),
+            shape: static_text(raw.shape),
+            dtype: static_text(raw.dtype),
             help: static_text(raw.help),
         })
     }

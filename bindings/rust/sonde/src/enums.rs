@@ -214,3 +214,50 @@ impl Verify {
         }
     }
 }
+
+/// What a model of a path sampler predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Prediction {
+    /// eps: the noise
+    Noise,
+    /// x0: the data
+    Data,
+    /// gradient of the log density of the noisy data, -eps / sigma
+    Score,
+    /// alpha eps - sigma x0
+    V,
+    /// velocity dx/dt; for rf: eps - x0
+    Flow,
+    /// the raw network of EDM, wrapped by its preconditioning
+    Edm,
+    /// A value that is newer than this crate.
+    Other(u32),
+}
+
+impl Prediction {
+    /// The number that stands for it in C.
+    pub fn raw(self) -> u32 {
+        match self {
+            Self::Noise => sys::SONDE_PREDICTION_NOISE,
+            Self::Data => sys::SONDE_PREDICTION_DATA,
+            Self::Score => sys::SONDE_PREDICTION_SCORE,
+            Self::V => sys::SONDE_PREDICTION_V,
+            Self::Flow => sys::SONDE_PREDICTION_FLOW,
+            Self::Edm => sys::SONDE_PREDICTION_EDM,
+            Self::Other(raw) => raw,
+        }
+    }
+
+    pub(crate) fn from_raw(raw: u32) -> Self {
+        match raw {
+            sys::SONDE_PREDICTION_NOISE => Self::Noise,
+            sys::SONDE_PREDICTION_DATA => Self::Data,
+            sys::SONDE_PREDICTION_SCORE => Self::Score,
+            sys::SONDE_PREDICTION_V => Self::V,
+            sys::SONDE_PREDICTION_FLOW => Self::Flow,
+            sys::SONDE_PREDICTION_EDM => Self::Edm,
+            _ => Self::Other(raw),
+        }
+    }
+}

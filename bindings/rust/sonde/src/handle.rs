@@ -1,4 +1,4 @@
-//! What every noun has: it is made from a spec, trained, saved, opened and freed.
+//! What every noun has: it is made from a spec, saved, opened and freed; and what those that train have.
 //!
 //! The nouns of C share no type, so one macro writes these functions for each, with the names of its C functions.
 //!
@@ -33,17 +33,17 @@ pub(crate) fn to_bytes(mut save: impl FnMut(*mut u8, usize, &mut usize) -> Resul
 }
 
 macro_rules! noun {
-    ($name:ident is $raw:path, create: $create:path, train: $train:path, spec: $spec:path, dim: $dim:path,
-     save: $save:path, save_buffer: $save_buffer:path, open: $open:path, open_buffer: $open_buffer:path,
-     free: $free:path) => {
+    ($name:ident is $raw:path, create: $create:path, spec: $spec:path, dim: $dim:path, save: $save:path,
+     save_buffer: $save_buffer:path, open: $open:path, open_buffer: $open_buffer:path, free: $free:path
+     $(, also: $field:ident)?) => {
         // SAFETY: the functions of this handle are of class A (any number of calls at once) or B (one writer beside
-        // them; writers wait for each other) and take &self, or of class C (exclusive) and take &mut self or run in
-        // Drop. No function ties a handle to the thread that made it.
+        // them; writers wait for each other) and take &self, or of class C (exclusive) or S (not shared) and take
+        // &mut self or run in Drop. No function ties a handle to the thread that made it.
         unsafe impl Send for $name {}
         unsafe impl Sync for $name {}
 
         impl $name {
-            /// Makes one for vectors of `dim` columns from a spec.
+            /// Makes one for rows of `dim` values from a spec.
             pub fn new(spec: impl Into<Spec>, dim: usize) -> Result<Self> {
                 Self::create(spec.into(), dim, None)
             }
@@ -63,7 +63,7 @@ macro_rules! noun {
             fn made(runtime: Option<&Runtime>, make: impl FnOnce(*mut *mut $raw) -> sys::sonde_status) -> Result<Self> {
                 let mut raw = std::ptr::null_mut();
                 check(make(&mut raw))?;
-                Ok(Self { raw: handle::made(raw)?, _runtime: runtime.cloned() })
+                Ok(Self { raw: handle::made(raw)?, _runtime: runtime.cloned() $(, $field: Default::default())? })
             }
 
             /// Opens a file; needs only its path.
@@ -108,20 +108,7 @@ macro_rules! noun {
                 })
             }
 
-            /// Learns from named inputs: the method's table ([`methods`](crate::methods)) says which. On failure or
-            /// cancel nothing has changed.
-            pub fn train_inputs(&mut self, inputs: &[Input<'_>]) -> Result<()> {
-                let (raw, dim) = (self.raw.as_ptr(), self.dim());
-                // SAFETY: class C, and we are borrowed for change; the inputs live during the call.
-                with_inputs(inputs, dim, |inputs, count| unsafe { $train(raw, inputs, count) })
-            }
-
-            /// Learns from vectors. On failure or cancel nothing has changed.
-            pub fn train(&mut self, vectors: &(impl Matrix + ?Sized)) -> Result<()> {
-                self.train_inputs(&[Input::new("vectors", &vectors)])
-            }
-
-            /// Columns of a vector.
+            /// Values of a row: the columns of a vector, the tokens of a vocabulary.
             pub fn dim(&self) -> usize {
                 // SAFETY: class A.
                 unsafe { $dim(self.raw()) as usize }
@@ -134,7 +121,7 @@ macro_rules! noun {
             }
 
             #[inline]
-            fn raw(&self) -> *const $raw {
+            pub(crate) fn raw(&self) -> *const $raw {
                 self.raw.as_ptr()
             }
         }
@@ -154,4 +141,23 @@ macro_rules! noun {
     };
 }
 
-pub(crate) use noun;
+macro_rules! trains {
+    ($name:ident, $train:path) => {
+        impl $name {
+            /// Learns from named inputs: the method's table ([`methods`](crate::methods)) says which. On failure or
+            /// cancel nothing has changed.
+            pub fn train_inputs(&mut self, inputs: &[Input<'_>]) -> Result<()> {
+                let (raw, dim) = (self.raw.as_ptr(), self.dim());
+                // SAFETY: class C, and we are borrowed for change; the inputs live during the call.
+                with_inputs(inputs, dim, |inputs, count| unsafe { $train(raw, inputs, count) })
+            }
+
+            /// Learns from vectors. On failure or cancel nothing has changed.
+            pub fn train(&mut self, vectors: &(impl Matrix + ?Sized)) -> Result<()> {
+                self.train_inputs(&[Input::new("vectors", &vectors)])
+            }
+        }
+    };
+}
+
+pub(crate) use {noun, trains};

@@ -4,7 +4,7 @@
 
 use crate::enums::Metric;
 use crate::error::{check, Error, Result};
-use crate::handle::{self, noun};
+use crate::handle::{self, noun, trains};
 use crate::hits::{Hits, HitsMut, RangeHits};
 use crate::matrix::{output, rows_of, units_of, with_inputs, Bits, Element, Input, Matrix};
 use crate::open::{c_path, c_string, OpenOptions};
@@ -38,10 +38,10 @@ pub struct Index {
     _runtime: Option<Runtime>,
 }
 
-noun! {Index is sys::sonde_index, create: sys::sonde_index_create, train: sys::sonde_index_train,
-spec: sys::sonde_index_spec, dim: sys::sonde_index_dim, save: sys::sonde_index_save,
-save_buffer: sys::sonde_index_save_buffer, open: sys::sonde_index_open,
-open_buffer: sys::sonde_index_open_buffer, free: sys::sonde_index_free}
+noun! {Index is sys::sonde_index, create: sys::sonde_index_create, spec: sys::sonde_index_spec,
+dim: sys::sonde_index_dim, save: sys::sonde_index_save, save_buffer: sys::sonde_index_save_buffer,
+open: sys::sonde_index_open, open_buffer: sys::sonde_index_open_buffer, free: sys::sonde_index_free}
+trains! {Index, sys::sonde_index_train}
 
 /// Settings of [`Index::tune_with`].
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,5 +1,5 @@
-//! Sonde packs large sets of embeddings (quantizers) and finds in them (nearest neighbour indexes): the safe layer over
-//! the C library of that name.
+//! Sonde packs large sets of embeddings (quantizers), finds in them (nearest neighbour indexes) and draws from them
+//! (samplers): the safe layer over the C library of that name.
 //!
 //! ```
 //! # fn main() -> Result<(), sonde::Error> {
@@ -19,7 +19,7 @@
 //!
 //! **Threads.** The comment of each C function names its class. What any number of threads may do at once, and what one
 //! writer may do beside them, takes `&self`; what must be alone takes `&mut self`. So the compiler checks it, and
-//! [`Index`], [`Quantizer`], [`Transform`] and [`Runtime`] are `Send + Sync`.
+//! [`Index`], [`Quantizer`], [`Transform`], the samplers and [`Runtime`] are `Send + Sync`.
 //!
 //! **Errors.** Whatever can fail gives a [`Result`] whose [`Error`] carries the status and the message of C unchanged.
 //! Bad input never panics.
@@ -46,23 +46,29 @@ mod hits;
 mod index;
 mod matrix;
 mod open;
+mod path_sampler;
 mod quantizer;
+mod row_sampler;
 mod runtime;
 mod search;
 pub mod spec;
 mod stats;
+mod token_sampler;
 mod transform;
 
-pub use catalogue::{build_info, check_spec, describe, methods, version, InputInfo, Key, Method};
-pub use enums::{ErrorKind, LogLevel, Metric, Stop, Verify};
+pub use catalogue::{build_info, check_spec, describe, methods, version, InputInfo, Key, Method, OutputInfo};
+pub use enums::{ErrorKind, LogLevel, Metric, Prediction, Stop, Verify};
 pub use error::{Error, Result};
 pub use hits::{topk_merge, Hit, Hits, HitsMut, IntoIter, Iter, RangeHits, Row};
 pub use index::{Index, Tune};
 pub use matrix::{Bf16, Bits, Element, Input, Matrix, MatrixView, F16};
 pub use open::{file_sections, FileSections, OpenOptions, Section};
+pub use path_sampler::{Ask, PathNode, PathSampler};
 pub use quantizer::Quantizer;
+pub use row_sampler::{Column, Gradient, RowSampler, Rows, Values};
 pub use runtime::{Memory, Runtime, RuntimeBuilder};
 pub use search::{Filter, Search};
 pub use spec::Spec;
 pub use stats::{Calibration, Estimate, OperatingPoint, Stats};
+pub use token_sampler::{Candidate, DraftTree, Drawn, TokenOptions, TokenSampler, Verdict};
 pub use transform::Transform;

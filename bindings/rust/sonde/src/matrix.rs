@@ -27,8 +27,8 @@ pub(crate) mod sealed {
 
 pub(crate) use sealed::{AsArray, Unit};
 
-/// The types of elements: `f32`, `i8`, `u8`, [`F16`], [`Bf16`], [`Bits`], and those of the crate `half` with the
-/// feature of that name.
+/// The types of elements: `f32`, `i8`, `u8`, `i32` and `i64` (ids, labels, counts), [`F16`], [`Bf16`], [`Bits`], and
+/// those of the crate `half` with the feature of that name.
 pub trait Element: Unit {}
 
 /// Rows of vectors that a call reads: `[T]`, `Vec<T>`, `[T; N]` (packed rows, as many columns as the call wants),
@@ -67,6 +67,8 @@ element!(u8, SONDE_DTYPE_U8, 1);
 element!(F16, SONDE_DTYPE_F16, 1);
 element!(Bf16, SONDE_DTYPE_BF16, 1);
 element!(Bits, SONDE_DTYPE_BITS, 8);
+element!(i32, SONDE_DTYPE_I32, 1);
+element!(i64, SONDE_DTYPE_I64, 1);
 #[cfg(feature = "half")]
 element!(half::f16, SONDE_DTYPE_F16, 1);
 #[cfg(feature = "half")]
@@ -232,17 +234,27 @@ unsafe impl<S: ndarray::Data<Elem = T>, T: Element> AsArray for ndarray::ArrayBa
 #[cfg(feature = "ndarray")]
 impl<S: ndarray::Data<Elem = T>, T: Element> Matrix for ndarray::ArrayBase<S, ndarray::Ix2> {}
 
-/// A named input of `train_inputs`.
+/// A named input of `train_inputs`, `fit`, `draw_for`, `observe` and `loss`.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
-    name: &'a str,
+    pub(crate) name: &'a str,
     matrix: &'a dyn Matrix,
+    column: bool,
 }
 
 impl<'a> Input<'a> {
     /// The method's table (`sonde list`, or [`methods`](crate::methods)) has the names.
     pub fn new(name: &'a str, matrix: &'a impl Matrix) -> Self {
-        Self { name, matrix }
+        Self { name, matrix, column: false }
+    }
+
+    /// As [`new`](Self::new), where a plain slice is one column: one value for each row.
+    pub fn column(name: &'a str, values: &'a impl Matrix) -> Self {
+        Self { name, matrix: values, column: true }
+    }
+
+    pub(crate) fn array(&self, cols: usize) -> Result<sys::sonde_array> {
+        self.matrix.array_for(self.name, if self.column { 1 } else { cols })
     }
 }
 
@@ -260,7 +272,7 @@ pub(crate) fn with_inputs(
 ) -> Result<()> {
     let names =
         inputs.iter().map(|one| crate::open::c_string("an input's name", one.name)).collect::<Result<Vec<_>>>()?;
-    let arrays = inputs.iter().map(|one| one.matrix.array_for(one.name, cols)).collect::<Result<Vec<_>>>()?;
+    let arrays = inputs.iter().map(|one| one.array(cols)).collect::<Result<Vec<_>>>()?;
     let raw: Vec<_> =
         names.iter().zip(&arrays).map(|(name, array)| sys::sonde_input { name: name.as_ptr(), array }).collect();
     crate::error::check(call(raw.as_ptr(), raw.len()))

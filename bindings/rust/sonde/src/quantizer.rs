@@ -4,7 +4,7 @@
 
 use crate::enums::Metric;
 use crate::error::{check, Result};
-use crate::handle::{self, noun};
+use crate::handle::{self, noun, trains};
 use crate::matrix::{output, rows_of, with_inputs, Input, Matrix};
 use crate::open::{c_path, c_string, OpenOptions};
 use crate::runtime::Runtime;
@@ -29,10 +29,10 @@ pub struct Quantizer {
     _runtime: Option<Runtime>,
 }
 
-noun! {Quantizer is sys::sonde_quantizer, create: sys::sonde_quantizer_create, train: sys::sonde_quantizer_train,
-spec: sys::sonde_quantizer_spec, dim: sys::sonde_quantizer_dim, save: sys::sonde_quantizer_save,
-save_buffer: sys::sonde_quantizer_save_buffer, open: sys::sonde_quantizer_open,
-open_buffer: sys::sonde_quantizer_open_buffer, free: sys::sonde_quantizer_free}
+noun! {Quantizer is sys::sonde_quantizer, create: sys::sonde_quantizer_create, spec: sys::sonde_quantizer_spec,
+dim: sys::sonde_quantizer_dim, save: sys::sonde_quantizer_save, save_buffer: sys::sonde_quantizer_save_buffer,
+open: sys::sonde_quantizer_open, open_buffer: sys::sonde_quantizer_open_buffer, free: sys::sonde_quantizer_free}
+trains! {Quantizer, sys::sonde_quantizer_train}
 
 impl Quantizer {
     /// The code of each row, one after the other, [`code_bytes`](Self::code_bytes) each.

@@ -3,7 +3,7 @@
 //! SPDX-License-Identifier: MIT
 
 use crate::error::{check, Result};
-use crate::handle::{self, noun};
+use crate::handle::{self, noun, trains};
 use crate::matrix::{output, rows_of, with_inputs, Input, Matrix};
 use crate::open::{c_path, c_string, OpenOptions};
 use crate::runtime::Runtime;
@@ -26,10 +26,10 @@ pub struct Transform {
     _runtime: Option<Runtime>,
 }
 
-noun! {Transform is sys::sonde_transform, create: sys::sonde_transform_create, train: sys::sonde_transform_train,
-spec: sys::sonde_transform_spec, dim: sys::sonde_transform_dim, save: sys::sonde_transform_save,
-save_buffer: sys::sonde_transform_save_buffer, open: sys::sonde_transform_open,
-open_buffer: sys::sonde_transform_open_buffer, free: sys::sonde_transform_free}
+noun! {Transform is sys::sonde_transform, create: sys::sonde_transform_create, spec: sys::sonde_transform_spec,
+dim: sys::sonde_transform_dim, save: sys::sonde_transform_save, save_buffer: sys::sonde_transform_save_buffer,
+open: sys::sonde_transform_open, open_buffer: sys::sonde_transform_open_buffer, free: sys::sonde_transform_free}
+trains! {Transform, sys::sonde_transform_train}
 
 impl Transform {
     /// The map of each row.

@@ -1,0 +1,127 @@
+/* logits.c (avx2): rows of logits. Exponentials are powers of 2 by a polynomial (kernels/exp.h); sums of four
+ * registers in single precision join the double.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <immintrin.h>
+#include <math.h>
+
+#include "kernels/exp.h"
+#include "kernels/slots.h"
+
+/* Past the end there is -inf, which is no candidate. */
+SONDE__INLINE __m256 logit_load(const float *from, int64_t count)
+{
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    if (count >= 8) return _mm256_loadu_ps(from);
+    __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lanes);
+    return _mm256_blendv_ps(_mm256_set1_ps(-INFINITY), _mm256_maskload_ps(from, mask), _mm256_castsi256_ps(mask));
+}
+
+SONDE__INLINE float logit_largest(__m256 x)
+{
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+}
+
+static float logit_max(const float *logits, int64_t count, float *block_max)
+{
+    const __m256 infinity = _mm256_set1_ps(INFINITY);
+    float most = -INFINITY;
+    __m256 bad = _mm256_setzero_ps();
+    for (int64_t begin = 0; begin < count; begin += SONDE__LOGIT_BLOCK) {
+        int64_t end = sonde__min_i64(begin + SONDE__LOGIT_BLOCK, count);
+        __m256 block[2] = {_mm256_set1_ps(-INFINITY), _mm256_set1_ps(-INFINITY)};
+        for (int64_t i = begin; i < end; i += 16) {
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) {
+                int64_t at = sonde__min_i64(i + 8 * half, end);
+                __m256 x = logit_load(logits + at, end - at);
+                bad = _mm256_or_ps(bad, _mm256_cmp_ps(x, infinity, _CMP_NLT_UQ));
+                block[half] = _mm256_max_ps(block[half], x);
+            }
+        }
+        float largest = logit_largest(_mm256_max_ps(block[0], block[1]));
+        if (block_max) block_max[begin / SONDE__LOGIT_BLOCK] = largest;
+        most = largest > most ? largest : most;
+    }
+    return _mm256_movemask_ps(bad) ? NAN : most;
+}
+
+/* Powers of 2 that are the weights of 8 logits, and their exponents, bounded below. */
+typedef struct logit_powers {
+    __m256 t, e;
+} logit_powers;
+
+SONDE__INLINE float logit_factor(float scale) { return (float)((double)scale * SONDE__EXP_LOG2_E); }
+
+SONDE__INLINE logit_powers logit_weigh(__m256 x, float shift, float factor)
+{
+    const __m256 least = _mm256_set1_ps(SONDE__EXP_LEAST);
+    __m256 t = _mm256_mul_ps(_mm256_sub_ps(x, _mm256_set1_ps(shift)), _mm256_set1_ps(factor));
+    __m256 counts = _mm256_cmp_ps(t, least, _CMP_GT_OQ);
+    t = _mm256_max_ps(t, least);
+    __m256 n = _mm256_round_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256 r = _mm256_sub_ps(t, n), p = _mm256_set1_ps(SONDE__EXP_6);
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(SONDE__EXP_5));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(SONDE__EXP_4));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(SONDE__EXP_3));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(SONDE__EXP_2));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(SONDE__EXP_1));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1));
+    __m256i power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    return (logit_powers){t, _mm256_and_ps(counts, _mm256_mul_ps(p, _mm256_castsi256_ps(power)))};
+}
+
+SONDE__INLINE __m256d logit_widen(__m256 x)
+{
+    return _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)));
+}
+
+SONDE__INLINE double logit_total(__m256d x)
+{
+    __m128d half = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
+}
+
+enum { LOGIT_GROUP = 32 };
+
+/* Adds up to LOGIT_GROUP logits to the three sums. */
+SONDE__INLINE void logit_group(const float *logits, int64_t count, float shift, float factor, __m256d *sums)
+{
+    __m256 group[3] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (int64_t j = 0; j < count; j += 8) {
+        logit_powers w = logit_weigh(logit_load(logits + j, count - j), shift, factor);
+        __m256 moment = _mm256_mul_ps(w.e, w.t);
+        group[0] = _mm256_add_ps(group[0], w.e);
+        group[1] = _mm256_add_ps(group[1], moment);
+        group[2] = _mm256_fmadd_ps(moment, w.t, group[2]);
+    }
+    for (int k = 0; k < 3; k++) sums[k] = _mm256_add_pd(sums[k], logit_widen(group[k]));
+}
+
+static void logit_sums(const float *logits, int64_t count, float shift, float scale, double sums[3])
+{
+    __m256d wide[3] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
+    float factor = logit_factor(scale);
+    int64_t i = 0;
+    for (; i + LOGIT_GROUP <= count; i += LOGIT_GROUP) logit_group(logits + i, LOGIT_GROUP, shift, factor, wide);
+    logit_group(logits + i, count - i, shift, factor, wide);
+    sums[0] = logit_total(wide[0]);
+    sums[1] = logit_total(wide[1]) * SONDE__EXP_LN2;
+    sums[2] = logit_total(wide[2]) * SONDE__EXP_LN2 * SONDE__EXP_LN2;
+}
+
+static void logit_exp(const float *logits, int64_t count, float shift, float scale, float *out)
+{
+    float factor = logit_factor(scale), rest[8];
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        _mm256_storeu_ps(out + i, logit_weigh(_mm256_loadu_ps(logits + i), shift, factor).e);
+    if (i == count) return;
+    _mm256_storeu_ps(rest, logit_weigh(logit_load(logits + i, count - i), shift, factor).e);
+    memcpy(out + i, rest, (size_t)(count - i) * sizeof *out);
+}
+
+const sonde__kernels sonde__avx2_logits = {.logit_max = logit_max, .logit_sums = logit_sums, .logit_exp = logit_exp};

@@ -1,0 +1,11 @@
+/* list.h: the solvers of this room, one line each. SPDX-License-Identifier: MIT */
+METHOD(ddim)
+METHOD(rhork)
+METHOD(edm)
+METHOD(dpm)
+METHOD(dpmpp)
+METHOD(deis)
+METHOD(unipc)
+METHOD(sde)
+METHOD(pf_ode)
+METHOD(likelihood)

@@ -1,0 +1,238 @@
+/* columns.c: what the inputs of row samplers hold: columns of numbers, matrices, and lists of ids, checked and copied.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <stdlib.h>
+
+#include "kernels/kernels.h"
+#include "rows/rows.h"
+
+/* ---- columns and matrices ---------------------------------------------------------------------------------------- */
+
+static sonde_status column_shape(const sonde_array *array, const char *what, int64_t rows, int64_t cols)
+{
+    if (cols > 0 && array->cols != cols)
+        return sonde__fail(SONDE_INVALID_ARGUMENT, "%s has %lld columns, expected %lld", what, (long long)array->cols,
+                           (long long)cols);
+    if (rows >= 0 && array->rows != rows)
+        return sonde__fail(SONDE_INVALID_ARGUMENT, "%s has %lld rows, expected %lld", what, (long long)array->rows,
+                           (long long)rows);
+    return SONDE_OK;
+}
+
+static int64_t integer_at(const sonde_array *array, int64_t row, int64_t col)
+{
+    const uint8_t *at = sonde__array_row(array, row);
+    int32_t narrow;
+    int64_t wide;
+    switch (array->dtype) {
+    case SONDE_DTYPE_U8: return at[col];
+    case SONDE_DTYPE_I8: return (int8_t)at[col];
+    case SONDE_DTYPE_I32: memcpy(&narrow, at + col * 4, sizeof narrow); return narrow;
+    default: memcpy(&wide, at + col * 8, sizeof wide); return wide;
+    }
+}
+
+#define COLUMN_INTEGERS                                                                                        \
+    (SONDE__DTYPE_BIT(SONDE_DTYPE_I64) | SONDE__DTYPE_BIT(SONDE_DTYPE_I32) | SONDE__DTYPE_BIT(SONDE_DTYPE_U8) | \
+     SONDE__DTYPE_BIT(SONDE_DTYPE_I8))
+
+static sonde_status column_copy(const sonde_array *view, const char *what, int64_t least, int64_t most, int64_t *values)
+{
+    for (int64_t i = 0; i < view->rows; i++) {
+        int64_t value = integer_at(view, i, 0);
+        if (value < least || value > most)
+            return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: row %lld holds %lld, outside %lld..%lld", what,
+                               (long long)i, (long long)value, (long long)least, (long long)most);
+        values[i] = value;
+    }
+    return SONDE_OK;
+}
+
+sonde_status sonde__column_i64(sonde_runtime *runtime, const sonde_array *array, const char *what, int64_t expected,
+                               int64_t least, int64_t most, int64_t **values)
+{
+    sonde_array view;
+    int64_t *copy;
+    SONDE_TRY(sonde__array_check(array, what, 1, COLUMN_INTEGERS, &view));
+    SONDE_TRY(column_shape(&view, what, expected, 1));
+    SONDE_TRY(SONDE_NEW(runtime, copy, view.rows));
+    sonde_status status = column_copy(&view, what, least, most, copy);
+    if (status == SONDE_OK) *values = copy;
+    else sonde__free(runtime, copy);
+    return status;
+}
+
+sonde_status sonde__matrix_f32(sonde_runtime *runtime, const sonde_array *array, const char *what, int64_t rows,
+                               int64_t cols, float **values)
+{
+    sonde_array view;
+    float *copy;
+    SONDE_TRY(sonde__array_check(array, what, 0, SONDE__DTYPES_NUMERIC, &view));
+    SONDE_TRY(column_shape(&view, what, rows, cols));
+    SONDE_TRY(sonde__array_check_finite(runtime, &view, what));
+    SONDE_TRY(SONDE_NEW(runtime, copy, view.rows * view.cols));
+    sonde__rows_to_f32(&view, 0, view.rows, copy, view.cols);
+    *values = copy;
+    return SONDE_OK;
+}
+
+sonde_status sonde__column_f32(sonde_runtime *runtime, const sonde_array *array, const char *what, int64_t expected,
+                               float least, float most, float **values)
+{
+    float *copy;
+    SONDE_TRY(sonde__matrix_f32(runtime, array, what, expected, 1, &copy));
+    for (int64_t i = 0; i < array->rows; i++) {
+        if (copy[i] >= least && copy[i] <= most) continue;
+        sonde_status status = sonde__fail(SONDE_INVALID_ARGUMENT, "%s: row %lld holds %g, outside %g..%g", what,
+                                          (long long)i, (double)copy[i], (double)least, (double)most);
+        sonde__free(runtime, copy);
+        return status;
+    }
+    *values = copy;
+    return SONDE_OK;
+}
+
+/* ---- lists --------------------------------------------------------------------------------------------------------- */
+
+static int lists_compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts items[begin..end) and drops repeats; returns the new end. */
+static int64_t lists_tidy(int64_t *items, int64_t begin, int64_t end)
+{
+    int64_t kept = begin;
+    qsort(items + begin, (size_t)(end - begin), sizeof *items, lists_compare);
+    for (int64_t i = begin; i < end; i++)
+        if (i == begin || items[i] != items[kept - 1]) items[kept++] = items[i];
+    return kept;
+}
+
+/* Where list i lies in the input: row i of a padded matrix, or rows [first, end) of one column. */
+static sonde_status lists_bounds(const sonde_array *items, const int64_t *offsets, const char *what, int64_t i,
+                                 int64_t *first, int64_t *end)
+{
+    *first = offsets ? offsets[i] : 0;
+    *end = offsets ? offsets[i + 1] : items->cols;
+    if (*first > *end || (offsets && *end > items->rows))
+        return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: the offsets of list %lld are %lld..%lld, of %lld items", what,
+                           (long long)i, (long long)*first, (long long)*end, (long long)items->rows);
+    return SONDE_OK;
+}
+
+static sonde_status lists_fill(const sonde_array *items, const int64_t *offsets, const char *what, int64_t most,
+                               sonde__lists *lists)
+{
+    int64_t filled = 0, first, end;
+    for (int64_t i = 0; i < lists->count; i++) {
+        lists->begin[i] = filled;
+        SONDE_TRY(lists_bounds(items, offsets, what, i, &first, &end));
+        for (int64_t j = first; j < end; j++) {
+            int64_t item = offsets ? integer_at(items, j, 0) : integer_at(items, i, j);
+            if (!offsets && item == -1) continue;
+            if (item < 0 || item > most)
+                return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: list %lld holds %lld, outside 0..%lld", what,
+                                   (long long)i, (long long)item, (long long)most);
+            lists->items[filled++] = item;
+        }
+        filled = lists_tidy(lists->items, lists->begin[i], filled);
+    }
+    lists->begin[lists->count] = filled;
+    return SONDE_OK;
+}
+
+sonde_status sonde__lists_take(sonde_runtime *runtime, const sonde_array *items, const sonde_array *offsets,
+                               const char *what, int64_t count, int64_t most, sonde__lists *lists)
+{
+    sonde_array view;
+    int64_t *bounds = NULL;
+    sonde__lists made = {.count = count};
+    SONDE_TRY(sonde__array_check(items, what, offsets ? 1 : 0, COLUMN_INTEGERS, &view));
+    if (offsets)
+        SONDE_TRY(sonde__column_i64(runtime, offsets, what, count + 1, 0, view.rows, &bounds));
+    else
+        SONDE_TRY(column_shape(&view, what, count, 0));
+    sonde_status status = SONDE_NEW(runtime, made.begin, count + 1);
+    if (status == SONDE_OK) status = SONDE_NEW(runtime, made.items, view.rows * view.cols);
+    if (status == SONDE_OK) status = lists_fill(&view, bounds, what, most, &made);
+    sonde__free(runtime, bounds);
+    if (status == SONDE_OK) *lists = made;
+    else sonde__lists_drop(runtime, &made);
+    return status;
+}
+
+void sonde__lists_drop(sonde_runtime *runtime, sonde__lists *lists)
+{
+    sonde__free(runtime, lists->begin);
+    sonde__free(runtime, lists->items);
+    *lists = (sonde__lists){0};
+}
+
+bool sonde__lists_have(const sonde__lists *lists, int64_t owner, int64_t item)
+{
+    int64_t low = lists->begin[owner], high = lists->begin[owner + 1];
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (lists->items[middle] == item) return true;
+        if (lists->items[middle] < item) low = middle + 1;
+        else high = middle;
+    }
+    return false;
+}
+
+/* ---- files --------------------------------------------------------------------------------------------------------- */
+
+sonde_status sonde__lists_write(const sonde__lists *lists, sonde__writer *writer, const char *begin_tag,
+                                const char *items_tag)
+{
+    SONDE_TRY(sonde__write_array(writer, begin_tag, lists->begin, (uint64_t)lists->count + 1, sizeof(int64_t)));
+    return sonde__write_array(writer, items_tag, lists->items, (uint64_t)lists->begin[lists->count], sizeof(int64_t));
+}
+
+sonde_status sonde__numbers_read(sonde_runtime *runtime, sonde__reader *reader, const char *tag, int64_t count,
+                                 int64_t least, int64_t most, int64_t **values)
+{
+    sonde__blob blob;
+    int64_t *copy = NULL;
+    SONDE_TRY(sonde__read_array(reader, tag, (uint64_t)count, sizeof *copy, true, &blob));
+    sonde_status status = SONDE_NEW(runtime, copy, count);
+    if (status == SONDE_OK) memcpy(copy, blob.data, (size_t)count * sizeof *copy);
+    sonde__blob_free(runtime, &blob);
+    for (int64_t i = 0; status == SONDE_OK && i < count; i++)
+        if (copy[i] < least || copy[i] > most)
+            status = sonde__fail(SONDE_CORRUPT, "section \"%s\": number %lld is %lld, outside %lld..%lld", tag,
+                                 (long long)i, (long long)copy[i], (long long)least, (long long)most);
+    if (status == SONDE_OK) *values = copy;
+    else sonde__free(runtime, copy);
+    return status;
+}
+
+/* Ascending without repeats is what the search for an item relies on. */
+static sonde_status lists_check(const sonde__lists *lists, const char *tag)
+{
+    for (int64_t i = 0; i < lists->count; i++) {
+        for (int64_t j = lists->begin[i] + 1; j < lists->begin[i + 1]; j++)
+            if (lists->items[j - 1] >= lists->items[j])
+                return sonde__fail(SONDE_CORRUPT, "section \"%s\": list %lld is not ascending", tag, (long long)i);
+    }
+    return SONDE_OK;
+}
+
+sonde_status sonde__lists_read(sonde_runtime *runtime, sonde__reader *reader, const char *begin_tag,
+                               const char *items_tag, int64_t count, int64_t most, sonde__lists *lists)
+{
+    sonde__lists read = {.count = count};
+    sonde_status status = sonde__numbers_read(runtime, reader, begin_tag, count + 1, 0, SONDE__MAX_ROWS, &read.begin);
+    for (int64_t i = 0; status == SONDE_OK && i <= count; i++)
+        if (i == 0 ? read.begin[0] != 0 : read.begin[i] < read.begin[i - 1])
+            status = sonde__fail(SONDE_CORRUPT, "section \"%s\": number %lld descends", begin_tag, (long long)i);
+    if (status == SONDE_OK)
+        status = sonde__numbers_read(runtime, reader, items_tag, read.begin[count], 0, most, &read.items);
+    if (status == SONDE_OK) status = lists_check(&read, items_tag);
+    if (status == SONDE_OK) *lists = read;
+    else sonde__lists_drop(runtime, &read);
+    return status;
+}
