@@ -8,6 +8,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import decimal
 import re
 import textwrap
 
@@ -320,8 +321,9 @@ def examples(key):
             yield function_name(key), f"{enum}::{camel(word)}", word, word == default
     else:
         given = default if default and default not in split_words(key) else number(key["min"])
-        literal = given if key["kind"] == "int" or "." in given else f"{given}.0"
-        yield function_name(key), literal, given, given == default
+        text = f"{decimal.Decimal(given):f}" if key["kind"] == "real" else given  # as Rust prints it
+        literal = text if key["kind"] == "int" or "." in text else f"{text}.0"
+        yield function_name(key), literal, text, given == default
         for word in split_words(key):
             yield f"{name}_{word}", "", word, word == default
 

@@ -40,9 +40,13 @@ def nearest(scores, metric, k):
     return np.argsort(scores if metric == "l2" else -scores, axis=1, kind="stable")[:, :k]
 
 
+# Whoever starts the tests in the background makes their children ignore Ctrl-C.
+PREPARED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def run_child(code, *arguments, **options):
     """A piece of Python in a process of its own; its output."""
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-c", PREPARED + code, *map(str, arguments)], capture_output=True, text=True,
                           timeout=120, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -49,8 +49,8 @@ SONDE_API sonde_status sonde_row_sampler_fit(sonde_row_sampler *sampler, const s
 
 /* Uses an index of the caller in place of one that fit would build from "documents", for the methods that search. Its
  * ids are the ids of the draws. The index is borrowed: it must outlive the sampler, or be taken back with NULL; it is
- * searched only, so others may search and change it meanwhile. UNSUPPORTED for methods without an index. Class C.
- * Since 1.0. */
+ * searched only, so others may search and change it meanwhile. It is not saved: what is opened answers STATE where it
+ * has to search, until an index is attached again. UNSUPPORTED for methods without an index. Class C. Since 1.0. */
 SONDE_API sonde_status sonde_row_sampler_attach(sonde_row_sampler *sampler, const sonde_index *index);
 
 /* Draws the next `count` rows (0 = as many as the method's spec says) into *rows, and steps on. At the end of a pass

@@ -122,8 +122,9 @@ SONDE_API sonde_status sonde_token_sampler_draft_run(sonde_token_sampler *sample
 /* Accepts a path through the tree so that the emitted tokens (the accepted ones and verdict->token) are distributed as
  * if drawn from the target model. target: (count + 1) x V, row 0 for the root, row i + 1 for node i. draft: the laws
  * that the children of each node were drawn from, in the same rows (rows of leaves are not read); NULL: those of the
- * last draft of this sampler. tree NULL: the tree of the last draft. INVALID_ARGUMENT for rows that are no laws,
- * drafts that the draft law excludes, repeated siblings where they must differ. Class S. Since 1.0. */
+ * last draft of this sampler. tree NULL: the tree of the last draft. Only rows that the walk reaches are read and
+ * checked. INVALID_ARGUMENT for rows that are no laws, drafts that the draft law excludes, repeated siblings where they
+ * must differ. Class S. Since 1.0. */
 SONDE_API sonde_status sonde_token_sampler_verify(sonde_token_sampler *sampler, const sonde_array *target,
                                                   const sonde_array *draft, const sonde_draft_tree *tree,
                                                   sonde_verdict *verdict);

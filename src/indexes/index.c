@@ -484,14 +484,22 @@ static sonde__place find_id(const sonde_index *index, int64_t id, sonde__visit *
     }
 }
 
-bool sonde_index_contains(const sonde_index *index, int64_t id)
+sonde_status sonde__index_has(const sonde_index *index, int64_t id, bool *has)
 {
-    if (!index || !index->trained) return false;
+    *has = false;
+    if (!index->trained) return SONDE_OK;
     sonde__visit visit;
     sonde_status status;
     sonde__place place = find_id(index, id, &visit, &status);
     sonde__store_leave(index->store, visit);
-    return place != SONDE__NOWHERE;
+    *has = place != SONDE__NOWHERE;
+    return status;
+}
+
+bool sonde_index_contains(const sonde_index *index, int64_t id)
+{
+    bool has = false;
+    return index && sonde__index_has(index, id, &has) == SONDE_OK && has;
 }
 
 sonde_status sonde_index_ids(const sonde_index *index, int64_t *ids, int64_t capacity, int64_t *count)
@@ -535,9 +543,11 @@ sonde_status sonde_index_get(const sonde_index *index, const int64_t *ids, int64
         return sonde__fail(SONDE_INVALID_ARGUMENT, "get: out has %lld rows for %lld ids", (long long)rows.rows,
                            (long long)count);
     /* Outputs stay untouched on failure: look all ids up first. */
-    for (int64_t i = 0; i < count; i++)
-        if (!sonde_index_contains(index, ids[i]))
-            return sonde__fail(SONDE_NOT_FOUND, "get: id %lld is not stored", (long long)ids[i]);
+    for (int64_t i = 0; i < count; i++) {
+        bool has;
+        SONDE_TRY(sonde__index_has(index, ids[i], &has));
+        if (!has) return sonde__fail(SONDE_NOT_FOUND, "get: id %lld is not stored", (long long)ids[i]);
+    }
     for (int64_t i = 0; i < count; i++) SONDE_TRY(get_one(index, ids[i], (uint8_t *)rows.data + i * rows.stride));
     return SONDE_OK;
 }

@@ -310,6 +310,9 @@ struct sonde_index {
 
 extern const sonde__noun sonde__index_noun;
 
+/* Whether an id is stored; unlike sonde_index_contains it tells of memory that was short for finding out. */
+sonde_status sonde__index_has(const sonde_index *index, int64_t id, bool *has);
+
 /* index.c, for persist.c: an empty handle from a spec; and its store, once layout and lists are known. */
 sonde_status sonde__index_make(const char *spec, int64_t dim, sonde_runtime *runtime, sonde_index **index);
 sonde_status sonde__index_store(sonde_index *index);

@@ -28,8 +28,15 @@ typedef void (*sonde__gather_fn)(const float *query, const void *base, const int
  * A panel holds `lanes` queries, dimension-major: panel[k * lanes + lane], unused lanes zero. */
 #define SONDE__LANES_MAX 32
 
-/* Logits whose largest value is kept together; terms of one linear combination. */
-enum { SONDE__LOGIT_BLOCK = 256, SONDE__TERMS_MAX = 8 };
+/* Logits whose largest value is kept together; levels of one survey; terms of one linear combination. */
+enum { SONDE__LOGIT_BLOCK = 256, SONDE__LOGIT_LEVELS = 8, SONDE__TERMS_MAX = 8 };
+
+/* Logits (or what else they go by) that were picked out of a row, with what goes along with each. */
+typedef struct sonde__logit_list {
+    float *values, *weights; /* weights may be NULL: there are none */
+    int32_t *places;         /* of a list that is read, NULL: element i has the place first + i */
+    int32_t first;
+} sonde__logit_list;
 
 typedef struct sonde__kernels {
     const char *name; /* "generic", "avx2", "avx512"; "neon", "crc32", "dotprod" */
@@ -101,9 +108,25 @@ typedef struct sonde__kernels {
     /* With g = scale (x - shift) and e = exp(g) for each logit (shift finite, x <= shift, scale > 0; -inf adds nothing): the
      * sums of e, e g and e g^2. */
     void (*logit_sums)(const float *logits, int64_t count, float shift, float scale, double sums[3]);
-    /* out[i] = the same e, which is 0 from about g = -87 down. */
-    void (*logit_exp)(const float *logits, int64_t count, float shift, float scale, float *out);
+    /* out[i] = the same e, which is 0 from about g = -87 down; returns the sum of them. */
+    double (*logit_exp)(const float *logits, int64_t count, float shift, float scale, float *out);
+    /* out[i] = -|(x - most) - centre| in double, rounded to f32 once: the same order, but for new ties. */
+    void (*logit_nearness)(const float *logits, int64_t count, double most, double centre, float *out);
+    /* Of the elements with order[i] > levels[l], for each level, the mass (0 without weights) and the number
+     * (counts NULL: not wanted). */
+    void (*logit_survey)(const float *order, const float *weights, int64_t count,
+                         const float levels[SONDE__LOGIT_LEVELS], double masses[SONDE__LOGIT_LEVELS],
+                         int64_t counts[SONDE__LOGIT_LEVELS]);
+    /* Copies the elements with low < order[i] <= high, in order; returns how many. The copies may lie where the
+     * originals do, or before, and need no more room than they. Weights are copied if both lists have them. */
+    int64_t (*logit_keep)(const float *order, int64_t count, float low, float high, const sonde__logit_list *from,
+                          const sonde__logit_list *to);
 
+    /* -- random ----------------------------------------------------------------------------------------------------- */
+    /* out[4 * i .. 4 * i + 3] = the first four words of (seed, stream, rows[i]), as of sonde__rng_start and sonde__rng_u32. */
+    void (*random_words)(uint64_t seed, uint32_t stream, const uint64_t *rows, int64_t count, uint32_t *out);
+    /* Positions i with bytes[i] < weights[i] * scale in f64, ascending; returns how many. NaN never passes. */
+    int64_t (*bytes_below)(const uint8_t *bytes, const float *weights, double scale, int64_t count, int32_t *positions);
     /* -- paths ------------------------------------------------------------------------------------------------------ */
     /* out[i] = sum over j of weights[j] * terms[j][i], summed in order of j, 1..SONDE__TERMS_MAX terms; out may be one of
      * them. True if every out[i] is finite. */

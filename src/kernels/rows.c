@@ -7,7 +7,10 @@
 void sonde__rows_to_f32(const sonde_array *array, int64_t begin, int64_t count, float *out, int64_t ldo)
 {
     void (*convert)(const void *, int64_t, float *) = sonde__kernels_get()->to_f32[sonde__row_kind(array->dtype)];
-    for (int64_t i = 0; i < count; i++) convert(sonde__array_row(array, begin + i), array->cols, out + i * ldo);
+    bool packed = ldo == array->cols && array->stride == sonde_row_bytes(array->dtype, array->cols);
+    if (packed) convert(sonde__array_row(array, begin), count * array->cols, out);
+    for (int64_t i = 0; !packed && i < count; i++)
+        convert(sonde__array_row(array, begin + i), array->cols, out + i * ldo);
 }
 
 void sonde__pack_rows(const void *rows, int64_t stride, int64_t count, int64_t d, int64_t lanes, float *panel)

@@ -296,7 +296,7 @@ static sonde_status adore_loss(const sonde_row_sampler *sampler, const sonde_arr
         status = sonde__parallel_for(sampler->runtime, 0, batch.queries, 1, NULL, adore_chunk, &batch);
     if (status == SONDE_OK) {
         for (int64_t i = 0; i < batch.queries; i++) sum += batch.loss[i];
-        sonde__negatives_give(adore_input(sampler, gradients, "queries"), batch.gradient);
+        sonde__gradient_put(adore_input(sampler, gradients, "queries"), batch.gradient);
         *loss = batch.queries > 0 ? sum / (double)batch.queries : 0;
     }
     adore_drop_batch(sampler->runtime, &batch);

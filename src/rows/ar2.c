@@ -285,14 +285,14 @@ static sonde_status ar2_loss_of(const sonde_row_sampler *sampler, const sonde_ar
     SONDE_TRY(ar2_take_ranker(sampler, ar2_input(sampler, inputs, "ranker"), batch));
     if (!whole) {
         *loss = ar2_ranker_step(batch);
-        sonde__negatives_give(ar2_input(sampler, gradients, "ranker"), batch->by_ranker);
+        sonde__gradient_put(ar2_input(sampler, gradients, "ranker"), batch->by_ranker);
         return SONDE_OK;
     }
     SONDE_TRY(ar2_take_vectors(sampler, inputs, batch));
     SONDE_TRY(ar2_retriever_step(sampler->runtime, batch, &value));
-    sonde__negatives_give(ar2_input(sampler, gradients, "queries"), batch->by_query);
-    sonde__negatives_give(ar2_input(sampler, gradients, "positives"), batch->by_positive);
-    sonde__negatives_give(ar2_input(sampler, gradients, "negatives"), batch->by_negative);
+    sonde__gradient_put(ar2_input(sampler, gradients, "queries"), batch->by_query);
+    sonde__gradient_put(ar2_input(sampler, gradients, "positives"), batch->by_positive);
+    sonde__gradient_put(ar2_input(sampler, gradients, "negatives"), batch->by_negative);
     *loss = value;
     return SONDE_OK;
 }

@@ -203,15 +203,13 @@ static double cet_side_loss(const struct cet_batch *batch, int side)
 /* d / d logit_j = (sum of the group's weights x soft_j - weight_j) / labelled. */
 static void cet_side_gradient(const struct cet_batch *batch, int side, const sonde_array *gradient)
 {
-    int64_t stride = gradient->stride ? gradient->stride : (int64_t)sizeof(float);
     for (int64_t group = 0; group < batch->groups; group++) {
         double pull = 0;
         for (int64_t i = batch->begin[group]; i < batch->begin[group + 1]; i++)
             pull += batch->weight[side][i];
         for (int64_t i = batch->begin[group]; i < batch->begin[group + 1]; i++) {
             double down = pull * exp(batch->log_soft[side][i]) - batch->weight[side][i];
-            float value = (float)(down / (double)batch->labelled);
-            memcpy((uint8_t *)gradient->data + i * stride, &value, sizeof value);
+            sonde__gradient_set(gradient, i, down / (double)batch->labelled);
         }
     }
 }

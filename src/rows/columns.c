@@ -7,6 +7,8 @@
 #include "kernels/kernels.h"
 #include "rows/rows.h"
 
+enum { COLUMN_GRAIN = 65536, COLUMN_PIECE = 2048 };
+
 /* ---- columns and matrices ---------------------------------------------------------------------------------------- */
 
 static sonde_status column_shape(const sonde_array *array, const char *what, int64_t rows, int64_t cols)
@@ -77,20 +79,74 @@ sonde_status sonde__matrix_f32(sonde_runtime *runtime, const sonde_array *array,
     return SONDE_OK;
 }
 
+/* A column on its way to f32, of whose values those outside least..most (and those that are not finite) are seen. */
+struct column_work {
+    const sonde_array *view;
+    float least, most;
+    float *copy;
+    atomic_bool outside;
+};
+
+/* A packed column is one row to the conversion, which then works on many values at once. */
+static sonde_status column_chunk(void *context, int64_t begin, int64_t end, int worker)
+{
+    struct column_work *work = context;
+    (void)worker;
+    for (int64_t at = begin; at < end; at += COLUMN_PIECE) {
+        int64_t count = sonde__min_i64(COLUMN_PIECE, end - at);
+        float *values = work->copy + at;
+        sonde__rows_to_f32(work->view, at, count, values, 1);
+        int32_t outside = 0;
+        for (int64_t i = 0; i < count; i++) outside |= !(values[i] >= work->least) | !(values[i] <= work->most);
+        if (outside) atomic_store(&work->outside, true);
+    }
+    return SONDE_OK;
+}
+
+/* Which value is not as it should be. */
+static sonde_status column_blame(sonde_runtime *runtime, const struct column_work *work, const char *what)
+{
+    int64_t i = 0;
+    SONDE_TRY(sonde__array_check_finite(runtime, work->view, what));
+    while (work->copy[i] >= work->least && work->copy[i] <= work->most) i++;
+    return sonde__fail(SONDE_INVALID_ARGUMENT, "%s: row %lld holds %g, outside %g..%g", what, (long long)i,
+                       (double)work->copy[i], (double)work->least, (double)work->most);
+}
+
 sonde_status sonde__column_f32(sonde_runtime *runtime, const sonde_array *array, const char *what, int64_t expected,
                                float least, float most, float **values)
 {
-    float *copy;
-    SONDE_TRY(sonde__matrix_f32(runtime, array, what, expected, 1, &copy));
-    for (int64_t i = 0; i < array->rows; i++) {
-        if (copy[i] >= least && copy[i] <= most) continue;
-        sonde_status status = sonde__fail(SONDE_INVALID_ARGUMENT, "%s: row %lld holds %g, outside %g..%g", what,
-                                          (long long)i, (double)copy[i], (double)least, (double)most);
-        sonde__free(runtime, copy);
-        return status;
-    }
-    *values = copy;
-    return SONDE_OK;
+    sonde_array view;
+    struct column_work work = {.view = &view, .least = least, .most = most};
+    SONDE_TRY(sonde__array_check(array, what, 0, SONDE__DTYPES_NUMERIC, &view));
+    SONDE_TRY(column_shape(&view, what, expected, 1));
+    SONDE_TRY(SONDE_NEW(runtime, work.copy, view.rows));
+    atomic_init(&work.outside, false);
+    sonde_status status = sonde__parallel_for(runtime, 0, view.rows, COLUMN_GRAIN, NULL, column_chunk, &work);
+    if (status == SONDE_OK && atomic_load(&work.outside)) status = column_blame(runtime, &work, what);
+    if (status == SONDE_OK) *values = work.copy;
+    else sonde__free(runtime, work.copy);
+    return status;
+}
+
+/* ---- gradients ------------------------------------------------------------------------------------------------------- */
+
+static float *gradient_row(const sonde_array *gradient, int64_t row)
+{
+    int64_t stride = gradient->stride ? gradient->stride : sonde_row_bytes(gradient->dtype, gradient->cols);
+    return (float *)(void *)((uint8_t *)gradient->data + row * stride);
+}
+
+void sonde__gradient_set(const sonde_array *gradient, int64_t row, double value)
+{
+    float narrow = (float)value;
+    memcpy(gradient_row(gradient, row), &narrow, sizeof narrow);
+}
+
+void sonde__gradient_put(const sonde_array *gradient, const float *values)
+{
+    for (int64_t i = 0; gradient && i < gradient->rows; i++)
+        memcpy(gradient_row(gradient, i), values + i * gradient->cols, (size_t)gradient->cols * sizeof *values);
 }
 
 /* ---- lists --------------------------------------------------------------------------------------------------------- */

@@ -222,12 +222,9 @@ static sonde_status mnar_loss_chunk(void *context, int64_t begin, int64_t end, i
 static double mnar_mean(const struct mnar_work *work, int64_t rows, const sonde_array *gradient)
 {
     double sum = 0;
-    int64_t stride = gradient && gradient->stride ? gradient->stride : (int64_t)sizeof(float);
     for (int64_t i = 0; i < rows; i++) sum += work->terms[i].loss;
-    for (int64_t i = 0; gradient && i < rows; i++) {
-        float value = (float)(work->terms[i].slope / (double)rows);
-        memcpy((uint8_t *)gradient->data + i * stride, &value, sizeof value);
-    }
+    for (int64_t i = 0; gradient && i < rows; i++)
+        sonde__gradient_set(gradient, i, work->terms[i].slope / (double)rows);
     return sum / (double)rows;
 }
 

@@ -176,11 +176,9 @@ static sonde_status nbpo_draw(sonde_row_sampler *sampler, const sonde_array *con
 /* The loss goes down where the directions go up. */
 static void nbpo_gradient(const struct nbpo_batch *batch, bool of_flips, const sonde_array *gradient)
 {
-    int64_t stride = gradient->stride ? gradient->stride : (int64_t)sizeof(float);
     for (int64_t i = 0; i < batch->rows; i++) {
         double up = of_flips ? batch->terms[i].dy : batch->terms[i].dx;
-        float value = (float)(-up / (double)batch->rows);
-        memcpy((uint8_t *)gradient->data + i * stride, &value, sizeof value);
+        sonde__gradient_set(gradient, i, -up / (double)batch->rows);
     }
 }
 

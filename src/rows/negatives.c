@@ -136,26 +136,11 @@ sonde_status sonde__negatives_search_all(const sonde_row_sampler *sampler, const
 
 /* ---- mining -------------------------------------------------------------------------------------------------- */
 
-/* Whether an id is stored; unlike sonde_index_contains it tells of memory that was short for finding out. */
-static sonde_status negatives_stored(const sonde_index *index, int64_t id, bool *stored)
-{
-    sonde_status status = SONDE_OK;
-    bool stale = index->trained;
-    *stored = false;
-    while (stale && !*stored && status == SONDE_OK) { /* stale: a write is moving rows; look again */
-        sonde__visit visit = sonde__store_enter(index->store);
-        *stored = sonde__store_find(index->store, visit.snapshot, id, &stale, &status) != SONDE__NOWHERE;
-        sonde__store_leave(index->store, visit);
-        if (stale) sonde__os_yield();
-    }
-    return status;
-}
-
 static sonde_status negatives_check_one(const sonde_index *index, const sonde__lists *positives, int64_t query)
 {
     for (int64_t j = positives->begin[query]; j < positives->begin[query + 1]; j++) {
         bool stored;
-        SONDE_TRY(negatives_stored(index, positives->items[j], &stored));
+        SONDE_TRY(sonde__index_has(index, positives->items[j], &stored));
         if (!stored)
             return sonde__fail(SONDE_INVALID_ARGUMENT, "query %lld: its positive %lld is no document of the index",
                                (long long)query, (long long)positives->items[j]);

@@ -135,8 +135,6 @@ sonde_status sonde__negatives_refresh(sonde_row_sampler *sampler);
 /* The input of a verb by its name; NULL if it was not given, or the method has none. */
 const sonde_array *sonde__negatives_input(const sonde_row_sampler *sampler, const sonde_array *const *inputs,
                                           const char *verb, const char *name);
-/* Copies packed values to where a derivative is wanted; `to` NULL: it is not. */
-void sonde__negatives_give(const sonde_array *to, const float *values);
 /* log(1 + exp(x)) and its derivative, for any x. */
 double sonde__softplus(double x);
 double sonde__sigmoid(double x);

@@ -273,14 +273,6 @@ int64_t sonde__negatives_positive(sonde__negatives_query *query)
 
 /* ---- losses -------------------------------------------------------------------------------------------------- */
 
-void sonde__negatives_give(const sonde_array *to, const float *values)
-{
-    if (!to) return;
-    int64_t stride = to->stride ? to->stride : to->cols * (int64_t)sizeof *values;
-    for (int64_t i = 0; i < to->rows; i++)
-        memcpy((uint8_t *)to->data + i * stride, values + i * to->cols, (size_t)to->cols * sizeof *values);
-}
-
 double sonde__softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
 
 double sonde__sigmoid(double x)

@@ -93,6 +93,10 @@ sonde_status sonde__column_f32(sonde_runtime *runtime, const sonde_array *array,
 sonde_status sonde__matrix_f32(sonde_runtime *runtime, const sonde_array *array, const char *what, int64_t rows,
                                int64_t cols, float **values);
 
+/* Where a gradient goes, packed or not: one value of a column, or all of them (gradient NULL: nowhere). */
+void sonde__gradient_set(const sonde_array *gradient, int64_t row, double value);
+void sonde__gradient_put(const sonde_array *gradient, const float *values);
+
 /* A list of ids for each of `count` owners (queries). */
 typedef struct sonde__lists {
     int64_t count;

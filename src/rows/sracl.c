@@ -476,14 +476,6 @@ static sonde_status sracl_pair_chunk(void *context, int64_t begin, int64_t end, 
     return SONDE_OK;
 }
 
-static void sracl_put(const sonde_array *gradient, const float *values)
-{
-    size_t bytes = (size_t)gradient->cols * sizeof *values;
-    int64_t stride = gradient->stride ? gradient->stride : (int64_t)bytes;
-    for (int64_t i = 0; i < gradient->rows; i++)
-        memcpy((uint8_t *)gradient->data + i * stride, values + i * gradient->cols, bytes);
-}
-
 /* With the pulls P: dx = P y, dy = P^T x. */
 static sonde_status sracl_contrast(sonde_runtime *runtime, struct sracl_pairs *pairs)
 {
@@ -507,8 +499,8 @@ static sonde_status sracl_loss(const sonde_row_sampler *sampler, const sonde_arr
     if (status == SONDE_OK) status = sracl_contrast(sampler->runtime, &pairs);
     for (int64_t i = 0; status == SONDE_OK && i < pairs.count; i++) sum += pairs.losses[i];
     if (status == SONDE_OK) {
-        if (to_x) sracl_put(to_x, pairs.dx);
-        if (to_y) sracl_put(to_y, pairs.dy);
+        if (to_x) sonde__gradient_put(to_x, pairs.dx);
+        if (to_y) sonde__gradient_put(to_y, pairs.dy);
         *loss = sum / (double)pairs.count;
     }
     sracl_drop_pairs(sampler->runtime, &pairs);

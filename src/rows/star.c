@@ -299,9 +299,9 @@ static sonde_status star_gradients(const sonde_row_sampler *sampler, const sonde
     star_turn(batch, scale, batch->turned);
     SONDE_TRY(sonde__gemm_nn(runtime, 0, b, dim, n, batch->score, n, batch->document, dim, batch->gradient, dim));
     SONDE_TRY(sonde__gemm_nn(runtime, 0, n, dim, b, batch->turned, b, batch->query, dim, by_document, dim));
-    sonde__negatives_give(star_input(sampler, wanted, "queries"), batch->gradient);
-    sonde__negatives_give(star_input(sampler, wanted, "positives"), by_document);
-    sonde__negatives_give(star_input(sampler, wanted, "negatives"), by_document + b * dim);
+    sonde__gradient_put(star_input(sampler, wanted, "queries"), batch->gradient);
+    sonde__gradient_put(star_input(sampler, wanted, "positives"), by_document);
+    sonde__gradient_put(star_input(sampler, wanted, "negatives"), by_document + b * dim);
     return SONDE_OK;
 }
 

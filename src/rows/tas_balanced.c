@@ -691,13 +691,6 @@ static void tas_loss_row_terms(struct tas_loss *loss, int64_t i)
     minus->score[i * size + i] = (float)(-2 * rest / (double)size);
 }
 
-static void tas_loss_store(const float *values, const sonde_array *into)
-{
-    int64_t stride = into->stride ? into->stride : sonde_row_bytes(into->dtype, into->cols);
-    for (int64_t i = 0; i < into->rows; i++)
-        memcpy((char *)into->data + i * stride, values + i * into->cols, (size_t)into->cols * sizeof *values);
-}
-
 /* queries: sum over both sides of derivative x block. */
 static sonde_status tas_loss_query_gradient(const struct tas_loss *loss, const sonde_array *into)
 {
@@ -714,7 +707,7 @@ static sonde_status tas_loss_query_gradient(const struct tas_loss *loss, const s
                                 part, dim);
     if (status == SONDE_OK) {
         for (int64_t i = 0; i < size * dim; i++) sum[i] += part[i];
-        tas_loss_store(sum, into);
+        sonde__gradient_put(into, sum);
     }
     sonde__free(loss->runtime, sum);
     sonde__free(loss->runtime, part);
@@ -735,7 +728,7 @@ static sonde_status tas_loss_block_gradient(const struct tas_loss *loss, const f
         status = sonde__gemm_nn(loss->runtime, 0, size, dim, size, turned, size, loss->queries, dim, product,
                                 dim);
     }
-    if (status == SONDE_OK) tas_loss_store(product, into);
+    if (status == SONDE_OK) sonde__gradient_put(into, product);
     sonde__free(loss->runtime, turned);
     sonde__free(loss->runtime, product);
     return status;

@@ -18,10 +18,10 @@
  * Only the part of a pass that is asked for is ordered. A histogram of the weights tells below which key
  * about as many rows lie; since -ln(1 - v) >= v, a row whose first eight bits of v alone are too many is
  * passed over without the others and without a logarithm. The first bits of sixteen neighbouring ids come
- * from one block of the generator.
+ * from one block of the generator. The keys found are sorted by their digits.
  *
- * Cost: a first draw of k of n O(n + k log k) and 16 k bytes; the state 4 bytes a row (12 with ids), and 8
- * more with replacement, where a row costs O(1).
+ * Cost: a first draw of k of n O(n + k) and 16 k bytes, twice that while they are sorted; the state 4 bytes a
+ * row (12 with ids), and 8 more with replacement, where a row costs O(1).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -30,6 +30,7 @@
 #include <stdlib.h>
 
 #include "base/handle.h"
+#include "kernels/kernels.h"
 #include "rows/rows.h"
 
 enum {
@@ -37,7 +38,11 @@ enum {
     WEIGHTED_STREAM_REST = 0x7212,
     WEIGHTED_STREAM_REPLACE = 0x7213,
     WEIGHTED_BINS = 2048, /* exponent and three bits of the fraction of a positive f32 */
+    WEIGHTED_TABLES = 4,  /* side by side, because adding to one place again and again waits for itself */
     WEIGHTED_GRAIN = 65536,
+    WEIGHTED_PIECE = 512, /* rows that are looked at together; a multiple of 16 */
+    WEIGHTED_DIGIT = 11,  /* bits by which keys are sorted in one pass over them */
+    WEIGHTED_DIGITS = 4,  /* passes */
 };
 
 struct weighted_key {
@@ -50,8 +55,8 @@ struct weighted_rows {
     bool named;                        /* the ids are the caller's */
     float *weights;
     int64_t *ids;                /* NULL: 0 .. count-1 */
-    int64_t bins[WEIGHTED_BINS]; /* rows by weight */
-    double total;
+    int64_t bins[WEIGHTED_BINS]; /* rows of weight > 0, by weight */
+    double total;                /* with replacement: the sum of weights */
     struct weighted_key *order; /* the first `ordered` rows of pass `pass`; NULL: none */
     int64_t ordered, pass;
     uint32_t *alias, *chance; /* with replacement */
@@ -105,11 +110,12 @@ static sonde_status weighted_new(sonde_runtime *runtime, int64_t count, bool ids
     return status;
 }
 
+/* A weight of -0 is one of 0. */
 static int weighted_bin(float weight)
 {
     uint32_t bits;
     memcpy(&bits, &weight, sizeof bits);
-    return (int)(bits >> 20);
+    return (int)(bits << 1 >> 21);
 }
 
 /* The least weight of a bin. */
@@ -121,82 +127,131 @@ static double weighted_bin_least(int bin)
     return (double)weight;
 }
 
+/* Only the lowest bin can hold weights of 0. */
+static int64_t weighted_zeros(const struct weighted_rows *rows)
+{
+    int64_t zeros = 0;
+    if (rows->bins[0] == 0) return 0;
+    for (int64_t i = 0; i < rows->count; i++) zeros += !(rows->weights[i] > 0);
+    return zeros;
+}
+
 static void weighted_count(struct weighted_rows *rows)
 {
-    memset(rows->bins, 0, sizeof rows->bins);
-    rows->positive = 0;
-    rows->total = 0;
-    for (int64_t i = 0; i < rows->count; i++) {
-        if (!(rows->weights[i] > 0)) continue;
-        rows->bins[weighted_bin(rows->weights[i])]++;
-        rows->total += (double)rows->weights[i];
-        rows->positive++;
+    uint32_t tables[WEIGHTED_TABLES][WEIGHTED_BINS] = {{0}};
+    int64_t i = 0;
+    for (; i + WEIGHTED_TABLES <= rows->count; i += WEIGHTED_TABLES)
+        for (int t = 0; t < WEIGHTED_TABLES; t++) tables[t][weighted_bin(rows->weights[i + t])]++;
+    for (; i < rows->count; i++) tables[0][weighted_bin(rows->weights[i])]++;
+    for (int bin = 0; bin < WEIGHTED_BINS; bin++) {
+        rows->bins[bin] = 0;
+        for (int t = 0; t < WEIGHTED_TABLES; t++) rows->bins[bin] += tables[t][bin];
     }
+    int64_t zeros = weighted_zeros(rows);
+    rows->bins[0] -= zeros;
+    rows->positive = rows->count - zeros;
 }
 
 /* ---- the order of a pass ------------------------------------------------------------------------------- */
 
-/* The first eight random bits of each of sixteen neighbouring ids. */
-struct weighted_bits {
-    uint64_t block;
-    uint32_t word[4];
-};
-
-static uint32_t weighted_first_bits(const sonde_row_sampler *sampler, int64_t pass, uint64_t id,
-                                    struct weighted_bits *bits)
-{
-    if (bits->block != id >> 4) {
-        sonde__rng rng;
-        sonde__rows_rng(sampler, pass, WEIGHTED_STREAM_FIRST, id >> 4, &rng);
-        for (int i = 0; i < 4; i++) bits->word[i] = sonde__rng_u32(&rng);
-        bits->block = id >> 4;
-    }
-    return bits->word[id >> 2 & 3] >> 8 * (id & 3) & 255;
-}
-
-/* The key of a row whose first bits are known. */
-static double weighted_key(const sonde_row_sampler *sampler, int64_t pass, uint64_t id, uint64_t first,
-                           double weight)
-{
-    sonde__rng rng;
-    sonde__rows_rng(sampler, pass, WEIGHTED_STREAM_REST, id, &rng);
-    uint64_t bits = first << 44 | sonde__rng_u64(&rng) >> 20;
-    return -log1p(-((double)bits + 0.5) * 0x1p-52) / weight;
-}
-
 /* All rows of keys up to `bound` are gathered, in any order; `count` goes on beyond `room`. */
 struct weighted_scan {
-    const sonde_row_sampler *sampler;
     const struct weighted_rows *rows;
-    int64_t pass, room;
+    const sonde__kernels *kernels;
+    uint64_t seed; /* of the pass */
+    int64_t room;
     double bound;
     struct weighted_key *found;
     atomic_llong count;
 };
 
-/* A row whose first bits leave it in question. */
-static void weighted_scan_row(struct weighted_scan *scan, int64_t row, uint64_t id, uint32_t first)
+static uint64_t weighted_seed(const sonde_row_sampler *sampler, int64_t pass)
 {
-    double weight = (double)scan->rows->weights[row];
-    double key = weighted_key(scan->sampler, scan->pass, id, first, weight);
-    if (key > scan->bound) return;
-    int64_t at = atomic_fetch_add_explicit(&scan->count, 1, memory_order_relaxed);
-    if (at < scan->room) scan->found[at] = (struct weighted_key){key, (uint32_t)row};
+    sonde__rng rng;
+    sonde__rows_rng(sampler, pass, WEIGHTED_STREAM_FIRST, 0, &rng);
+    return rng.key[0] | (uint64_t)rng.key[1] << 32;
+}
+
+static int64_t weighted_id(const struct weighted_rows *rows, int64_t row)
+{
+    return rows->ids ? rows->ids[row] : row;
+}
+
+/* The first eight random bits of each row of a piece whose ids follow each other; 16 divides `begin`. */
+static void weighted_bits_plain(const struct weighted_scan *scan, int64_t begin, int64_t count, uint8_t *bits)
+{
+    uint64_t blocks[WEIGHTED_PIECE / 16];
+    uint32_t words[WEIGHTED_PIECE / 4];
+    for (int64_t i = 0; i < WEIGHTED_PIECE / 16; i++) blocks[i] = (uint64_t)(begin / 16 + i);
+    scan->kernels->random_words(scan->seed, WEIGHTED_STREAM_FIRST, blocks, (count + 15) / 16, words);
+    for (int64_t i = 0; i < (count + 3) / 4; i++)
+        for (int b = 0; b < 4; b++) bits[4 * i + b] = (uint8_t)(words[i] >> 8 * b);
+}
+
+/* The same for any ids; a block is made once for neighbours that are side by side. */
+static void weighted_bits_named(const struct weighted_scan *scan, const int64_t *ids, int64_t count,
+                                uint8_t *bits)
+{
+    uint64_t blocks[WEIGHTED_PIECE];
+    uint32_t words[4 * WEIGHTED_PIECE], places[WEIGHTED_PIECE];
+    int64_t made = 0;
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t id = (uint64_t)ids[i];
+        if (made == 0 || blocks[made - 1] != id >> 4) blocks[made++] = id >> 4;
+        places[i] = (uint32_t)(16 * (made - 1)) + (uint32_t)(id & 15);
+    }
+    scan->kernels->random_words(scan->seed, WEIGHTED_STREAM_FIRST, blocks, made, words);
+    for (int64_t i = 0; i < count; i++) bits[i] = (uint8_t)(words[places[i] >> 2] >> 8 * (places[i] & 3));
+}
+
+/* The key of a row by its first bits and two more words. */
+static double weighted_key(uint8_t first, const uint32_t *words, float weight)
+{
+    uint64_t bits = (uint64_t)first << 44 | (words[0] | (uint64_t)words[1] << 32) >> 20;
+    return -log1p(-((double)bits + 0.5) * 0x1p-52) / (double)weight;
+}
+
+/* Makes the keys of `count` rows that their first bits leave in question; returns how many are within the
+ * bound. */
+static int64_t weighted_keys_of(const struct weighted_scan *scan, int64_t begin, const uint8_t *bits,
+                                const int32_t *positions, int64_t count, struct weighted_key *keys)
+{
+    uint64_t ids[WEIGHTED_PIECE];
+    uint32_t words[4 * WEIGHTED_PIECE];
+    int64_t found = 0;
+    for (int64_t i = 0; i < count; i++) ids[i] = (uint64_t)weighted_id(scan->rows, begin + positions[i]);
+    scan->kernels->random_words(scan->seed, WEIGHTED_STREAM_REST, ids, count, words);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t row = begin + positions[i];
+        double key = weighted_key(bits[positions[i]], words + 4 * i, scan->rows->weights[row]);
+        keys[found] = (struct weighted_key){key, (uint32_t)row};
+        found += key <= scan->bound;
+    }
+    return found;
+}
+
+static void weighted_append(struct weighted_scan *scan, const struct weighted_key *keys, int64_t count)
+{
+    int64_t at = atomic_fetch_add_explicit(&scan->count, count, memory_order_relaxed);
+    int64_t fit = sonde__min_i64(count, scan->room - at);
+    if (fit > 0) memcpy(scan->found + at, keys, (size_t)fit * sizeof *keys);
 }
 
 /* A product with a weight of 0 is never above the first bits: it is 0, or not a number. */
 static sonde_status weighted_scan_chunk(void *context, int64_t begin, int64_t end, int worker)
 {
     struct weighted_scan *scan = context;
-    const float *weights = scan->rows->weights;
-    const int64_t *ids = scan->rows->ids;
-    struct weighted_bits bits = {UINT64_MAX, {0}};
-    double scale = 256 * scan->bound;
+    const struct weighted_rows *rows = scan->rows;
+    uint8_t bits[WEIGHTED_PIECE];
+    int32_t positions[WEIGHTED_PIECE];
+    struct weighted_key keys[WEIGHTED_PIECE];
     (void)worker;
-    for (int64_t i = begin; i < end; i++) {
-        uint64_t id = (uint64_t)(ids ? ids[i] : i);
-        uint32_t first = weighted_first_bits(scan->sampler, scan->pass, id, &bits);
-        if ((double)(int32_t)first < (double)weights[i] * scale) weighted_scan_row(scan, i, id, first);
+    for (int64_t at = begin; at < end; at += WEIGHTED_PIECE) {
+        int64_t count = sonde__min_i64(WEIGHTED_PIECE, end - at);
+        if (rows->ids) weighted_bits_named(scan, rows->ids + at, count, bits);
+        else weighted_bits_plain(scan, at, count, bits);
+        count = scan->kernels->bytes_below(bits, rows->weights + at, 256 * scan->bound, count, positions);
+        if (count > 0) weighted_append(scan, keys, weighted_keys_of(scan, at, bits, positions, count, keys));
     }
     return SONDE_OK;
 }
@@ -213,9 +268,11 @@ static double weighted_expected(const struct weighted_rows *rows, double bound)
 /* A bound with at least `need` keys below it in all likelihood, and few more. */
 static double weighted_bound(const struct weighted_rows *rows, int64_t need)
 {
-    double wanted = (double)need + 5 * sqrt((double)need) + 8;
-    double low = wanted / rows->total, high = low;
-    if (wanted > 0.9 * (double)rows->positive) return INFINITY;
+    double wanted = (double)need + 5 * sqrt((double)need) + 8, total = 0;
+    for (int bin = 0; bin < WEIGHTED_BINS; bin++)
+        if (rows->bins[bin]) total += (double)rows->bins[bin] * weighted_bin_least(bin);
+    double low = wanted / total, high = low;
+    if (wanted > 0.9 * (double)rows->positive || total == 0) return INFINITY;
     for (int i = 0; i < 300 && weighted_expected(rows, high) < wanted; i++) {
         low = high;
         high *= 2;
@@ -228,6 +285,8 @@ static double weighted_bound(const struct weighted_rows *rows, int64_t need)
     return high;
 }
 
+/* ---- sorting ------------------------------------------------------------------------------------------- */
+
 static int weighted_compare(const void *a, const void *b)
 {
     const struct weighted_key *x = a, *y = b;
@@ -235,13 +294,61 @@ static int weighted_compare(const void *a, const void *b)
     return (x->row > y->row) - (x->row < y->row);
 }
 
+/* The upper bits of a key, WEIGHTED_DIGITS digits, which are in the order of keys (none is negative). */
+static uint64_t weighted_upper(const struct weighted_key *key)
+{
+    uint64_t bits;
+    memcpy(&bits, &key->key, sizeof bits);
+    return bits >> (63 - WEIGHTED_DIGIT * WEIGHTED_DIGITS);
+}
+
+/* Sorts by one digit and leaves equal ones in their order. */
+static void weighted_sort_digit(const struct weighted_key *from, int64_t count, int digit,
+                                struct weighted_key *to)
+{
+    enum { VALUES = 1 << WEIGHTED_DIGIT };
+    int64_t places[VALUES] = {0}, place = 0;
+    int shift = WEIGHTED_DIGIT * digit;
+    for (int64_t i = 0; i < count; i++) places[weighted_upper(&from[i]) >> shift & (VALUES - 1)]++;
+    for (int value = 0; value < VALUES; value++) {
+        int64_t here = places[value];
+        places[value] = place;
+        place += here;
+    }
+    for (int64_t i = 0; i < count; i++)
+        to[places[weighted_upper(&from[i]) >> shift & (VALUES - 1)]++] = from[i];
+}
+
+/* Sorts by digits, the lowest first, then by comparison the few keys whose upper bits are equal. */
+static sonde_status weighted_sort(sonde_runtime *runtime, struct weighted_key *order, int64_t count)
+{
+    _Static_assert(WEIGHTED_DIGITS % 2 == 0, "the last pass leads back");
+    struct weighted_key *spare;
+    SONDE_TRY(SONDE_NEW(runtime, spare, count));
+    sonde_status status = SONDE_OK;
+    for (int digit = 0; status == SONDE_OK && digit < WEIGHTED_DIGITS; digit += 2) {
+        weighted_sort_digit(order, count, digit, spare);
+        weighted_sort_digit(spare, count, digit + 1, order);
+        status = sonde__poll(runtime, "ordering rows", (uint64_t)digit, WEIGHTED_DIGITS);
+    }
+    sonde__free(runtime, spare);
+    for (int64_t begin = 0, end; begin < count; begin = end) {
+        for (end = begin + 1; end < count; end++)
+            if (weighted_upper(&order[end]) != weighted_upper(&order[begin])) break;
+        if (end - begin > 1) qsort(order + begin, (size_t)(end - begin), sizeof *order, weighted_compare);
+    }
+    return status;
+}
+
 /* The first rows of a pass in order: at least `need` of them (need <= positive), all that lie below some key.
  */
 static sonde_status weighted_select(const sonde_row_sampler *sampler, const struct weighted_rows *rows,
                                     int64_t pass, int64_t need, struct weighted_key **order, int64_t *ordered)
 {
-    struct weighted_scan scan = {
-        .sampler = sampler, .rows = rows, .pass = pass, .bound = weighted_bound(rows, need)};
+    struct weighted_scan scan = {.rows = rows,
+                                 .kernels = sonde__kernels_get(),
+                                 .seed = weighted_seed(sampler, pass),
+                                 .bound = weighted_bound(rows, need)};
     sonde_status status = SONDE_OK;
     scan.room = sonde__min_i64(need + need / 4 + 256, rows->positive);
     for (;;) {
@@ -257,8 +364,12 @@ static sonde_status weighted_select(const sonde_row_sampler *sampler, const stru
         if (count < need) scan.bound *= 2;
         else scan.room = count;
     }
+    status = weighted_sort(sampler->runtime, scan.found, atomic_load(&scan.count));
+    if (status != SONDE_OK) {
+        sonde__free(sampler->runtime, scan.found);
+        return status;
+    }
     *ordered = atomic_load(&scan.count);
-    qsort(scan.found, (size_t)*ordered, sizeof *scan.found, weighted_compare);
     *order = scan.found;
     return SONDE_OK;
 }
@@ -371,8 +482,11 @@ static sonde_status weighted_alias(sonde_runtime *runtime, struct weighted_rows 
     if (status == SONDE_OK) status = SONDE_NEW(runtime, rows->alias, rows->count);
     if (status == SONDE_OK) status = SONDE_NEW(runtime, rows->chance, rows->count);
     if (status == SONDE_OK) {
-        for (int64_t i = 1; i < rows->count; i++)
+        rows->total = 0;
+        for (int64_t i = 0; i < rows->count; i++) {
+            rows->total += (double)rows->weights[i];
             if (rows->weights[i] > rows->weights[heaviest]) heaviest = i;
+        }
         for (int64_t i = 0; i < rows->count; i++) {
             share[i] = (double)rows->weights[i] / rows->total * (double)rows->count;
             rows->alias[i] = (uint32_t)(rows->weights[i] > 0 ? i : heaviest);
@@ -484,11 +598,6 @@ static sonde_status weighted_fit(sonde_row_sampler *sampler, const sonde_array *
 }
 
 /* ---- drawing ------------------------------------------------------------------------------------------- */
-
-static int64_t weighted_id(const struct weighted_rows *rows, int64_t row)
-{
-    return rows->ids ? rows->ids[row] : row;
-}
 
 static sonde_status weighted_draw_replace(sonde_row_sampler *sampler, const struct weighted_rows *rows,
                                           int64_t count)

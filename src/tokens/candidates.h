@@ -9,6 +9,7 @@
 #ifndef SONDE_SRC_CANDIDATES_H
 #define SONDE_SRC_CANDIDATES_H
 
+#include "kernels/kernels.h"
 #include "tokens/tokens.h"
 
 enum {
@@ -49,13 +50,17 @@ struct sonde__candidates {
     double scale;
     float most;     /* the largest logit, always finite */
     float *weights; /* exp(scale * (logit - most)); NULL: not made yet */
+    double weight;  /* their sum; 0: not known */
     bool summed;
     double sum, moment, square; /* over all candidates, of the weights, of weight * gap and of weight * gap^2 */
     /* Room for a list as long as the row, so that what a draw needs does not depend on the draw. */
     struct sonde__candidates_room {
         float *logits, *weights;
-        int32_t *ids, *items;
+        int32_t *ids;
+        float *order;          /* what a list goes by, if not by its logits */
+        sonde__logit_list part; /* of a list: where a border lies */
         uint64_t *keys;
+        int32_t *items;
     } room;
     /* The sequence that the row belongs to. */
     uint64_t seed; /* of the sampler and the sequence */
@@ -111,7 +116,7 @@ void sonde__candidates_top(sonde__candidates *set, int64_t count, bool all_ties)
 /* Keeps candidate i of a list where keep[i]. */
 void sonde__candidates_keep(sonde__candidates *set, const bool *keep);
 /* The place of the last candidate of the prefix with this share of the mass: with a uniform share, a draw from the
- * law. May shorten a whole row to the list that holds it; sum and moment stay those of the whole. */
+ * law. May shorten a whole row to the list that holds it; sum is that of the whole. */
 int64_t sonde__candidates_pick(sonde__candidates *set, double share);
 /* A list of its own with the same candidates, for a stage that only looks. */
 sonde_status sonde__candidates_copy(const sonde__candidates *set, sonde__candidates *copy);
@@ -143,13 +148,20 @@ typedef struct sonde__cut_order {
     int32_t *items; /* room for count */
 } sonde__cut_order;
 sonde__cut sonde__cut_find(const sonde__cut_order *order);
-/* Keys of f32 values, largest first. */
+/* Keys of f32 values, largest first, and back. */
 static inline uint64_t sonde__cut_key(float value)
 {
     uint32_t bits;
     value += 0.0f; /* no negative zero */
     memcpy(&bits, &value, sizeof bits);
     return bits & 0x80000000u ? bits : ~bits & 0x7fffffffu;
+}
+static inline float sonde__cut_value(uint64_t key)
+{
+    uint32_t bits = key & 0x80000000u ? (uint32_t)key : ~(uint32_t)key & 0x7fffffffu;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 /* ---- past.c ------------------------------------------------------------------------------------------ */

@@ -1,10 +1,11 @@
 /* cut.c: where a sorted list would be cut, without sorting it.
  *
  * Problem: top-k, top-p, typical and the draw itself all want "the shortest prefix in some order with this much
- * mass", of lists with up to V items. Sorting costs V log V; only the border matters. Idea: a most-significant-digit
- * radix walk. A histogram of count and mass by the leading bits of the key, over the range of keys that occur, tells
- * in which bin the border lies; the walk goes on in that bin alone. Items are never moved, ties end in a bin of equal
- * keys and are settled by place, so the result is that of a stable sort.
+ * mass". What candidates.c leaves to cut is mostly few items, but may be all V. Sorting costs V log V; only the
+ * border matters. Idea: a most-significant-digit radix walk. A histogram of count and mass by the leading bits of the
+ * key, over the range of keys that occur, tells in which bin the border lies; the walk goes on in that bin alone.
+ * Items are never moved, ties end in a bin of equal keys and are settled by place, so the result is that of a stable
+ * sort.
  *
  * Cost: O(count) for the first level, then what the bin holds; at most seven levels of 10 bits. Masses add up in
  * double.
@@ -99,23 +100,22 @@ static sonde__cut cut_ties(const cut_walk *walk)
     double mass = walk->before_mass;
     int64_t i = 0;
     for (;; i++) {
-        mass += cut_weight(walk, walk->items[i]);
+        mass += cut_weight(walk, cut_item(walk, i));
         if (i + 1 == walk->count) break;
         if (mass >= walk->order.mass && walk->before + i + 1 >= walk->order.least) break;
     }
-    return (sonde__cut){walk->order.keys[walk->items[i]], i + 1, walk->items[i]};
+    return (sonde__cut){walk->low, i + 1, cut_item(walk, i)};
 }
 
 sonde__cut sonde__cut_find(const sonde__cut_order *order)
 {
     cut_walk walk = {.order = *order, .count = order->count, .low = order->low, .high = order->high};
     cut_bin bins[1 << CUT_BITS];
-    int shift;
     SONDE_ASSERT(order->count >= 1 && order->least >= 1);
-    do {
-        shift = cut_shift(&walk);
+    while (walk.high > walk.low) {
+        int shift = cut_shift(&walk);
         cut_fill(&walk, shift, bins);
         cut_descend(&walk, shift, cut_border(&walk, bins, ((walk.high - walk.low) >> shift) + 1));
-    } while (shift > 0 && walk.count > 1);
+    }
     return cut_ties(&walk);
 }

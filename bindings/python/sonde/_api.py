@@ -1113,8 +1113,8 @@ def bind(library: CDLL) -> None:
     function.__doc__ = """
     Uses an index of the caller in place of one that fit would build from "documents", for the methods that search. Its
     ids are the ids of the draws. The index is borrowed: it must outlive the sampler, or be taken back with NULL; it is
-    searched only, so others may search and change it meanwhile. UNSUPPORTED for methods without an index. Class C.
-    Since 1.0.
+    searched only, so others may search and change it meanwhile. It is not saved: what is opened answers STATE where it
+    has to search, until an index is attached again. UNSUPPORTED for methods without an index. Class C. Since 1.0.
     """
     function = library.sonde_row_sampler_draw
     function.restype = c_int
@@ -1288,8 +1288,9 @@ def bind(library: CDLL) -> None:
     Accepts a path through the tree so that the emitted tokens (the accepted ones and verdict->token) are distributed as
     if drawn from the target model. target: (count + 1) x V, row 0 for the root, row i + 1 for node i. draft: the laws
     that the children of each node were drawn from, in the same rows (rows of leaves are not read); NULL: those of the
-    last draft of this sampler. tree NULL: the tree of the last draft. INVALID_ARGUMENT for rows that are no laws,
-    drafts that the draft law excludes, repeated siblings where they must differ. Class S. Since 1.0.
+    last draft of this sampler. tree NULL: the tree of the last draft. Only rows that the walk reaches are read and
+    checked. INVALID_ARGUMENT for rows that are no laws, drafts that the draft law excludes, repeated siblings where they
+    must differ. Class S. Since 1.0.
     """
     function = library.sonde_token_sampler_accept_rate
     function.restype = c_int

@@ -96,14 +96,20 @@ static void logit_sums(const float *logits, int64_t count, float shift, float sc
     sums[2] = vaddvq_f64(wide[2]) * SONDE__EXP_LN2 * SONDE__EXP_LN2;
 }
 
-static void logit_exp(const float *logits, int64_t count, float shift, float scale, float *out)
+static double logit_exp(const float *logits, int64_t count, float shift, float scale, float *out)
 {
     float factor = logit_factor(scale), rest[4];
+    double sum = 0;
     int64_t i = 0;
-    for (; i + 4 <= count; i += 4) vst1q_f32(out + i, logit_weigh(vld1q_f32(logits + i), shift, factor).e);
-    if (i == count) return;
-    vst1q_f32(rest, logit_weigh(logit_load(logits + i, count - i), shift, factor).e);
+    for (; i + 4 <= count; i += 4) {
+        float32x4_t e = logit_weigh(vld1q_f32(logits + i), shift, factor).e;
+        vst1q_f32(out + i, e);
+        sum += vaddvq_f64(logit_widen(e));
+    }
+    float32x4_t e = logit_weigh(logit_load(logits + i, count - i), shift, factor).e;
+    vst1q_f32(rest, e);
     memcpy(out + i, rest, (size_t)(count - i) * sizeof *out);
+    return sum + vaddvq_f64(logit_widen(e));
 }
 
 const sonde__kernels sonde__neon_logits = {.logit_max = logit_max, .logit_sums = logit_sums, .logit_exp = logit_exp};

@@ -1375,8 +1375,9 @@ extern "C" {
     /// Its
     /// ids are the ids of the draws. The index is borrowed: it must outlive the sampler, or be taken back with NULL; it
     /// is
-    /// searched only, so others may search and change it meanwhile. UNSUPPORTED for methods without an index. Class C.
-    /// Since 1.0.
+    /// searched only, so others may search and change it meanwhile. It is not saved: what is opened answers STATE where
+    /// it
+    /// has to search, until an index is attached again. UNSUPPORTED for methods without an index. Class C. Since 1.0.
     pub fn sonde_row_sampler_attach(sampler: *mut sonde_row_sampler, index: *const sonde_index) -> sonde_status;
 
     /// Draws the next `count` rows (0 = as many as the method's spec says) into \*rows, and steps on. At the end of a
@@ -1574,8 +1575,10 @@ extern "C" {
     /// laws
     /// that the children of each node were drawn from, in the same rows (rows of leaves are not read); NULL: those of
     /// the
-    /// last draft of this sampler. tree NULL: the tree of the last draft. INVALID_ARGUMENT for rows that are no laws,
-    /// drafts that the draft law excludes, repeated siblings where they must differ. Class S. Since 1.0.
+    /// last draft of this sampler. tree NULL: the tree of the last draft. Only rows that the walk reaches are read and
+    /// checked. INVALID_ARGUMENT for rows that are no laws, drafts that the draft law excludes, repeated siblings where
+    /// they
+    /// must differ. Class S. Since 1.0.
     pub fn sonde_token_sampler_verify(
         sampler: *mut sonde_token_sampler,
         target: *const sonde_array,
