@@ -264,7 +264,7 @@ check-abi: ## Symbols, headers and installation alone
 	@tools/setup build test
 	+@$(AGAIN) test-here RUN="--kinds abi"
 
-.PHONY: fuzz fuzz-here corpus bench cover
+.PHONY: fuzz fuzz-here corpus bench bench-samplers cover
 fuzz: ## libFuzzer on every target for FUZZ_SECONDS each (needs clang); finds are kept under lib/build
 	@CC=clang OPENMP=none tools/setup build sanitize
 	+@$(AGAIN) fuzz-here CC=clang OPENMP=none MODE=fuzz
@@ -285,6 +285,8 @@ bench: all $(BENCHES) ## Kernels and parts alone, then beside faiss (PYTHON=VENV
 	@$(BUILD)/test/bench/bench_exact examples/data/glosses.npy examples/data/questions.npy
 	@$(BUILD)/test/bench/bench_kmeans examples/data/glosses.npy 256
 	@SONDE_LIBRARY=lib/libsonde.so $(PYTHON) test/bench/all.py $(ARGS)
+bench-samplers: shared ## Samplers beside llama.cpp, diffusers, NumPy and faiss (PYTHON with those; ARGS="--parts tokens")
+	@$(PYTHON) test/bench/samplers.py $(ARGS)
 cover: ## Line coverage by room
 	@find lib/build -path '*-cover/*' -name '*.gcda' -delete 2>/dev/null || true
 	+@$(AGAIN) test-here OPENMP=none CC=gcc MODE=cover RUN="--kinds $(C_KINDS) --scale 5"

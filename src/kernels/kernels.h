@@ -127,6 +127,7 @@ typedef struct sonde__kernels {
     void (*random_words)(uint64_t seed, uint32_t stream, const uint64_t *rows, int64_t count, uint32_t *out);
     /* Positions i with bytes[i] < weights[i] * scale in f64, ascending; returns how many. NaN never passes. */
     int64_t (*bytes_below)(const uint8_t *bytes, const float *weights, double scale, int64_t count, int32_t *positions);
+
     /* -- paths ------------------------------------------------------------------------------------------------------ */
     /* out[i] = sum over j of weights[j] * terms[j][i], summed in order of j, 1..SONDE__TERMS_MAX terms; out may be one of
      * them. True if every out[i] is finite. */

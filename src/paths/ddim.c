@@ -1,7 +1,7 @@
 /* ddim.c: first-order steps from one noise level to the next, with as much fresh noise as wanted.
  *
- *   x_t = alpha_t x0 + sqrt(sigma_t^2 - s^2) eps + s z,     s = eta sigma_t sqrt(1 - e^(-2h)),  h = lambda_t -
- * lambda_s
+ *   x_t = alpha_t x0 + sqrt(sigma_t^2 - s^2) eps + s z
+ *   s = eta sigma_t sqrt(1 - e^(-2h)),  h = lambda_t - lambda_s
  *
  * with x0 and eps as the model predicts them at the step's start. eta = 0 is Euler's method for the ODE in
  * sigma/alpha (for rectified flow exactly x + dt u); eta = 1 samples the posterior of DDPM. In data form, with k =

@@ -17,7 +17,8 @@
 
 static const sonde__key dpmpp_keys[] = {
     SONDE__EXPONENTIAL_KEYS("multi"),
-    {"sde", SONDE__KEY_WORD, "no", 0, 0, "no|yes", NULL, "follow the reverse SDE instead of the ODE"},
+    {"sde", SONDE__KEY_WORD, "no", 0, 0, "no|yes", NULL,
+     "follow the reverse SDE instead of the ODE; order=3 then wants 15 steps or more"},
     {"tau", SONDE__KEY_REAL, "1", 0, 1, NULL, NULL, "with sde=yes: the share of the SDE's noise"},
     {0}};
 

@@ -8,8 +8,8 @@
  *   if r' > 0:  y' = y^ + (r' - q) (d + d') / 2 = (y^ + y') / 2 + (r' - q) d' / 2,  d' the noise predicted at y', r'
  *
  * Noise is stirred in as the step before ends, so that the state that a run shows at its nodes is y^ alpha.
- * Source: Karras, Aittala, Aila, Laine 2022, algorithm 2. Cost: two predictions a step, one for a last step to sigma
- * = 0.
+ * Source: Karras, Aittala, Aila, Laine 2022, algorithm 2. Cost: two predictions a step, one for a last step to
+ * sigma = 0.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -231,7 +231,7 @@ static sonde_status cet_loss(const sonde_row_sampler *sampler, const sonde_array
 }
 
 static const sonde__key cet_keys[] = {
-    {"clip", SONDE__KEY_REAL, "0.1", 1e-6, 1, NULL, NULL, "least chance that a weight divides by"},
+    {"clip", SONDE__KEY_REAL, "0.1", 1e-6, 1, NULL, NULL, "least chance that a weight divides by; below 1 / rows of a group"},
     {"normalise", SONDE__KEY_WORD, "yes", 0, 0, "yes|no", NULL,
      "scale the weights of a batch to a mean of 1"},
     {0},

@@ -319,7 +319,7 @@ static sonde_status mnar_load(sonde_row_sampler *sampler, sonde__reader *reader)
 
 static const sonde__key mnar_keys[] = {
     {"clip", SONDE__KEY_REAL, "0.1", 1e-6, 1, NULL, NULL, "least propensity; 1: plain training"},
-    {"eta", SONDE__KEY_REAL, "0.5", 0, 10, NULL, NULL, "exponent of (count / largest count)"},
+    {"eta", SONDE__KEY_REAL, "0.5", 0, 10, NULL, NULL, "exponent of (count / largest count); 1 where counts follow exposure alone"},
     {"loss", SONDE__KEY_WORD, "squared", 0, 0, "squared|log", NULL,
      "loss of a row; log has no lower bound here"},
     {0},

@@ -2,10 +2,12 @@
  *
  *   bench_negatives speed DOCS.npy QUERIES.npy QUERIES.tsv [SPEC...]
  *       10,000 queries x 200 negatives on one thread and on two, for each index spec: seconds to build, to fit star,
- * of the search alone within it, and to draw from each sampler. A line of the tsv begins with the row of the document
- * that is right. bench_negatives train [DOCUMENTS [STEPS]] A map of queries is trained on negatives of each kind;
- * MRR@10 at checkpoints, two seeds. Exit 1 unless at each of them dynamic negatives are best and STAR's mix is better
- * than random ones. (Static ones alone start well and then lead away: what they came from is gone.)
+ *       of the search alone within it, and to draw from each sampler. A line of the tsv begins with the row of the
+ *       document that is right.
+ *   bench_negatives train [DOCUMENTS [STEPS]]
+ *       A map of queries is trained on negatives of each kind; MRR@10 at checkpoints, two seeds. Exit 1 unless at each
+ *       of them dynamic negatives are best and STAR's mix is better than random ones. (Static ones alone start well and
+ *       then lead away: what they came from is gone.)
  *
  * SPDX-License-Identifier: MIT
  */

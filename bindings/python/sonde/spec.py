@@ -440,7 +440,7 @@ def cet(*, clip: float | None = None, normalise: Literal["yes", "no"] | None = N
     Source: Cai et al., CIKM 2022.
 
     Keys:
-        clip: least chance that a weight divides by (default 0.1, 1e-06 to 1)
+        clip: least chance that a weight divides by; below 1 / rows of a group (default 0.1, 1e-06 to 1)
         normalise: scale the weights of a batch to a mean of 1 (default yes)
         seed: of all that is random (default 1, 0 to 9007199254740992)
     """
@@ -472,7 +472,7 @@ def mnar(
 
     Keys:
         clip: least propensity; 1: plain training (default 0.1, 1e-06 to 1)
-        eta: exponent of (count / largest count) (default 0.5, 0 to 10)
+        eta: exponent of (count / largest count); 1 where counts follow exposure alone (default 0.5, 0 to 10)
         loss: loss of a row; log has no lower bound here (default squared)
         seed: of all that is random (default 1, 0 to 9007199254740992)
     """
@@ -1198,7 +1198,7 @@ def dpmpp(
         lower_order_final: the last steps are of order 2 and 1, which helps below about 15 steps (default yes)
         warmup: the first multistep steps: of order 1, 2, or singlestep of full order (default low)
         compat: multistep of order 3 as in published code, where a factor 2 is missing (default no)
-        sde: follow the reverse SDE instead of the ODE (default no)
+        sde: follow the reverse SDE instead of the ODE; order=3 then wants 15 steps or more (default no)
         tau: with sde=yes: the share of the SDE's noise (default 1, 0 to 1)
         schedule: noise levels of the model, steps and grid (default vp)
         prediction: what the model predicts; auto: flow for rf, data for edm and karras, else noise (default auto)

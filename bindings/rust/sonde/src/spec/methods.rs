@@ -1722,7 +1722,7 @@ impl Cet {
         Self::default()
     }
 
-    /// least chance that a weight divides by; 1e-06 to 1; default: 0.1
+    /// least chance that a weight divides by; below 1 / rows of a group; 1e-06 to 1; default: 0.1
     pub fn clip(self, value: f64) -> Self {
         Self(self.0.with("clip", value))
     }
@@ -1782,7 +1782,7 @@ impl Mnar {
         Self(self.0.with("clip", value))
     }
 
-    /// exponent of (count / largest count); 0 to 10; default: 0.5
+    /// exponent of (count / largest count); 1 where counts follow exposure alone; 0 to 10; default: 0.5
     pub fn eta(self, value: f64) -> Self {
         Self(self.0.with("eta", value))
     }
@@ -3263,7 +3263,7 @@ impl Dpmpp {
         Self(self.0.with("compat", if value { "yes" } else { "no" }))
     }
 
-    /// follow the reverse SDE instead of the ODE; default: no
+    /// follow the reverse SDE instead of the ODE; order=3 then wants 15 steps or more; default: no
     pub fn sde(self, value: bool) -> Self {
         Self(self.0.with("sde", if value { "yes" } else { "no" }))
     }
