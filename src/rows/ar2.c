@@ -57,15 +57,6 @@ static sonde_status ar2_load(sonde_row_sampler *sampler, sonde__reader *reader)
     return sonde__negatives_load(sampler, reader, &plan);
 }
 
-/* p = softmax(scale x), by its logarithms; returns nothing that overflows for any finite x. */
-static void ar2_log_softmax(const float *x, int64_t count, double scale, double *log_p)
-{
-    double most = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < count; j++) most = fmax(most, scale * x[j]);
-    for (int64_t j = 0; j < count; j++) sum += exp(scale * x[j] - most);
-    for (int64_t j = 0; j < count; j++) log_p[j] = scale * x[j] - most - log(sum);
-}
-
 /* ---- drawing ------------------------------------------------------------------------------------------------- */
 
 struct ar2_key {
@@ -110,7 +101,7 @@ static sonde_status ar2_choose(sonde_row_sampler *sampler, sonde__negatives_quer
     sonde_status status = SONDE_SCRATCH(scratch, keys, query->length);
     if (status == SONDE_OK) status = SONDE_SCRATCH(scratch, log_p, query->length);
     if (status == SONDE_OK) {
-        ar2_log_softmax(query->score, query->length, sonde__param_real(sampler->params, "tau"), log_p);
+        sonde__log_softmax(query->score, query->length, sonde__param_real(sampler->params, "tau"), log_p);
         for (int64_t j = 0; j < query->length; j++)
             keys[j] = (struct ar2_key){log_p[j] + ar2_gumbel(&query->rng), log_p[j], j};
         qsort(keys, (size_t)query->length, sizeof *keys, ar2_compare);
@@ -159,7 +150,7 @@ static double ar2_ranker_step(struct ar2_batch *batch)
     for (int64_t i = 0; i < batch->queries; i++) {
         const float *z = batch->ranker + i * batch->documents;
         float *by = batch->by_ranker + i * batch->documents;
-        ar2_log_softmax(z, batch->documents, 1, batch->log_z);
+        sonde__log_softmax(z, batch->documents, 1, batch->log_z);
         sum -= batch->log_z[0];
         for (int64_t j = 0; j < batch->documents; j++) by[j] = (float)((exp(batch->log_z[j]) - (j == 0)) / n);
     }
@@ -227,8 +218,8 @@ static sonde_status ar2_retriever_step(sonde_runtime *runtime, struct ar2_batch 
         status = sonde__poll(runtime, NULL, 0, 0);
         if (status == SONDE_OK) status = ar2_scores(batch, i);
         if (status != SONDE_OK) break;
-        ar2_log_softmax(batch->score, batch->documents, batch->tau, batch->log_p);
-        ar2_log_softmax(z, batch->documents, 1 / batch->temperature, batch->log_z);
+        sonde__log_softmax(batch->score, batch->documents, batch->tau, batch->log_p);
+        sonde__log_softmax(z, batch->documents, 1 / batch->temperature, batch->log_z);
         total += ar2_value(batch, z);
         ar2_by_vectors(batch, i, sum);
     }

@@ -111,14 +111,6 @@ static sonde_status cet_take(const sonde_row_sampler *sampler, const char *verb,
 
 /* ---- weights ------------------------------------------------------------------------------------------- */
 
-static void cet_softmax(const float *logits, int64_t count, double *log_soft)
-{
-    double most = logits[0], sum = 0;
-    for (int64_t i = 1; i < count; i++) most = fmax(most, logits[i]);
-    for (int64_t i = 0; i < count; i++) sum += exp(logits[i] - most);
-    for (int64_t i = 0; i < count; i++) log_soft[i] = logits[i] - most - log(sum);
-}
-
 static sonde_status cet_weigh_chunk(void *context, int64_t begin, int64_t end, int worker)
 {
     struct cet_batch *batch = context;
@@ -126,7 +118,7 @@ static sonde_status cet_weigh_chunk(void *context, int64_t begin, int64_t end, i
     for (int64_t group = begin; group < end; group++) {
         int64_t first = batch->begin[group], last = batch->begin[group + 1];
         for (int side = 0; side < 2; side++)
-            cet_softmax(batch->logits[side] + first, last - first, batch->log_soft[side] + first);
+            sonde__log_softmax(batch->logits[side] + first, last - first, 1, batch->log_soft[side] + first);
         for (int64_t i = first; i < last; i++)
             for (int side = 0; side < 2; side++)
                 batch->weight[side][i] = batch->labels[i]

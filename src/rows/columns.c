@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "kernels/kernels.h"
@@ -127,6 +128,15 @@ sonde_status sonde__column_f32(sonde_runtime *runtime, const sonde_array *array,
     if (status == SONDE_OK) *values = work.copy;
     else sonde__free(runtime, work.copy);
     return status;
+}
+
+void sonde__log_softmax(const float *x, int64_t count, double scale, double *log_p)
+{
+    float most = count > 0 ? x[0] : 0;
+    double sum = 0;
+    for (int64_t i = 1; i < count; i++) most = x[i] > most ? x[i] : most;
+    for (int64_t i = 0; i < count; i++) sum += exp(scale * ((double)x[i] - most));
+    for (int64_t i = 0; i < count; i++) log_p[i] = scale * ((double)x[i] - most) - log(sum);
 }
 
 /* ---- gradients ------------------------------------------------------------------------------------------------------- */

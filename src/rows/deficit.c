@@ -236,15 +236,6 @@ static sonde_status deficit_draw(sonde_row_sampler *sampler, const sonde_array *
 
 /* ---- the loss ------------------------------------------------------------------------------------------ */
 
-/* Logits to log-probabilities. */
-static void deficit_log_softmax(const float *logits, int64_t actions, double *out)
-{
-    double most = -INFINITY, sum = 0;
-    for (int64_t a = 0; a < actions; a++) most = fmax(most, (double)logits[a]);
-    for (int64_t a = 0; a < actions; a++) sum += exp((double)logits[a] - most);
-    for (int64_t a = 0; a < actions; a++) out[a] = (double)logits[a] - most - log(sum);
-}
-
 struct deficit_loss {
     int64_t rows, actions;
     double least, lambda; /* 1 - eps; the upper end of the clip never shows under a maximum */
@@ -260,8 +251,8 @@ static double deficit_loss_row(const struct deficit_loss *loss, int64_t row, flo
     const double *ours = loss->behaviour_log, *theirs = loss->target_log;
     int64_t taken = loss->taken[row];
     double kl = 0;
-    deficit_log_softmax(loss->logits + row * loss->actions, loss->actions, loss->behaviour_log);
-    deficit_log_softmax(loss->target + row * loss->actions, loss->actions, loss->target_log);
+    sonde__log_softmax(loss->logits + row * loss->actions, loss->actions, 1, loss->behaviour_log);
+    sonde__log_softmax(loss->target + row * loss->actions, loss->actions, 1, loss->target_log);
     double ratio = exp(ours[taken] - theirs[taken]), slope = ratio > loss->least ? ratio : 0;
     for (int64_t a = 0; a < loss->actions; a++) {
         double chance = exp(ours[a]), wanted = exp(theirs[a]);

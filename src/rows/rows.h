@@ -93,6 +93,9 @@ sonde_status sonde__column_f32(sonde_runtime *runtime, const sonde_array *array,
 sonde_status sonde__matrix_f32(sonde_runtime *runtime, const sonde_array *array, const char *what, int64_t rows,
                                int64_t cols, float **values);
 
+/* log softmax(scale x) of finite numbers, scale >= 0; nothing overflows. */
+void sonde__log_softmax(const float *x, int64_t count, double scale, double *log_p);
+
 /* Where a gradient goes, packed or not: one value of a column, or all of them (gradient NULL: nowhere). */
 void sonde__gradient_set(const sonde_array *gradient, int64_t row, double value);
 void sonde__gradient_put(const sonde_array *gradient, const float *values);

@@ -461,8 +461,9 @@ static sonde_status sracl_pair_chunk(void *context, int64_t begin, int64_t end, 
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         float *row = pairs->pull + i * pairs->count;
-        double most = row[0], own = row[i] / pairs->temperature, sum = 0;
-        for (int64_t j = 1; j < pairs->count; j++) most = fmax(most, row[j]);
+        float largest = row[0];
+        for (int64_t j = 1; j < pairs->count; j++) largest = row[j] > largest ? row[j] : largest;
+        double most = largest, own = row[i] / pairs->temperature, sum = 0;
         for (int64_t j = 0; j < pairs->count; j++) sum += exp((row[j] - most) / pairs->temperature);
         pairs->losses[i] = most / pairs->temperature + log(sum) - own;
         if (!isfinite(pairs->losses[i]))
