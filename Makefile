@@ -264,7 +264,7 @@ check-abi: ## Symbols, headers and installation alone
 	@tools/setup build test
 	+@$(AGAIN) test-here RUN="--kinds abi"
 
-.PHONY: fuzz fuzz-here corpus bench bench-samplers cover
+.PHONY: fuzz fuzz-here corpus bench bench-samplers bench-quantizers bench-lists cover
 fuzz: ## libFuzzer on every target for FUZZ_SECONDS each (needs clang); finds are kept under lib/build
 	@CC=clang OPENMP=none tools/setup build sanitize
 	+@$(AGAIN) fuzz-here CC=clang OPENMP=none MODE=fuzz
@@ -285,6 +285,12 @@ bench: all $(BENCHES) ## Kernels and parts alone, then beside faiss (PYTHON=VENV
 	@$(BUILD)/test/bench/bench_exact examples/data/glosses.npy examples/data/questions.npy
 	@$(BUILD)/test/bench/bench_kmeans examples/data/glosses.npy 256
 	@SONDE_LIBRARY=lib/libsonde.so $(PYTHON) test/bench/all.py $(ARGS)
+bench-quantizers: shared ## Codes beside faiss and rabitqlib (PYTHON with those; ARGS="--data D --out R [--parts speed]")
+	@$(PYTHON) test/bench/quantizers.py --docs docs/benchmarks/quantizers.md $(ARGS)
+
+bench-lists: shared ## Inverted files beside their peers (ARGS="--data D --out R --threads 1,2 --mode batch,single")
+	@$(PYTHON) test/bench/lists.py --docs docs/benchmarks/quantizers.md $(ARGS)
+
 bench-samplers: shared ## Samplers beside llama.cpp, diffusers, NumPy and faiss (PYTHON with those; ARGS="--parts tokens")
 	@$(PYTHON) test/bench/samplers.py $(ARGS)
 cover: ## Line coverage by room
@@ -355,7 +361,8 @@ install: all ## Headers, libraries, files for pkg-config and CMake, and the prog
 	    $(FILL) cmake/$$name.in >$(LIBROOT)/cmake/sonde/$$name || exit 1; done
 	$(if $(CLI),install -m 755 $(CLI) $(ROOT)/bin/)
 uninstall: ## Removes what install put there
-	rm -rf $(addprefix $(ROOT)/,include/sonde.h include/sonde.hpp include/sonde_samplers.hpp include/sonde \
+	rm -rf $(addprefix $(ROOT)/,include/sonde.h include/sonde.hpp include/sonde_samplers.hpp include/sonde_quantizers.hpp \
+	    include/sonde \
             bin/sonde) \
 	    $(addprefix $(LIBROOT)/,libsonde.a libsonde.so $(SONAME) libsonde.so.$(VERSION) \
 	        pkgconfig/sonde.pc pkgconfig/sonde-static.pc cmake/sonde)

@@ -11,6 +11,7 @@
 #include "sonde/base.h"
 #include "sonde/transform.h"
 #include "sonde/quantizer.h"
+#include "sonde/trie.h"
 #include "sonde/index.h"
 #include "sonde/row_sampler.h"
 #include "sonde/token_sampler.h"

@@ -10,6 +10,7 @@
 #include "linalg/linalg.h"
 #include "paths/paths.h"
 #include "quantizers/quantizer.h"
+#include "quantizers/trie_parts.h"
 #include "rows/rows.h"
 #include "tokens/tokens.h"
 #include "transforms/transform.h"
@@ -17,6 +18,7 @@
 const sonde__noun *const sonde__nouns[] = {
     &sonde__index_noun,
     &sonde__quantizer_noun,
+    &sonde__trie_noun,
     &sonde__transform_noun,
     &sonde__row_sampler_noun,
     &sonde__token_sampler_noun,

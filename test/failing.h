@@ -1,4 +1,5 @@
-/* failing.h: an allocator that counts what lives and fails when it is told to; for every test of unwinding.
+/* failing.h: an allocator that counts what lives and fails when it is told to, and a progress callback that
+ * cancels; for every test of unwinding.
  *
  *     failing_allocator memory = {.fail_at = n};        the n-th call fails (from 1); 0 = none fails
  *     sonde_runtime_options options = failing_options(&memory);
@@ -50,6 +51,14 @@ static inline sonde_runtime_options failing_options(failing_allocator *memory)
     options.release = failing_release;
     options.memory_user = memory;
     return options;
+}
+
+/* A progress callback that cancels once: `user` is an int, how many calls go on before. */
+static inline int cancel_later(const char *stage, uint64_t done, uint64_t total, void *user)
+{
+    int *left = user;
+    if (!stage || done > total || total == 0) abort();
+    return (*left)-- == 0;
 }
 
 /* Runs `scene` with the 1st, 2nd, ... allocation failing until it runs through without a failure. A scene that was hit

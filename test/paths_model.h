@@ -23,19 +23,28 @@ typedef struct path_mixture {
 
 enum { PATH_COMPONENTS = 16, PATH_DIM = 8 };
 
-/* x0 = E[data | alpha data + sigma noise = x], for dim <= PATH_DIM. */
-static inline void path_mixture_data(const path_mixture *m, double alpha, double sigma, const double *x, double *x0)
+/* Log of w_j times the density of component j of the noisy data at x, for each j; returns the largest. */
+static inline double path_mixture_logs(const path_mixture *m, double alpha, double sigma, const double *x,
+                                       double *logs)
 {
-    double logs[PATH_COMPONENTS], most = -HUGE_VAL, sum = 0;
+    double most = -HUGE_VAL;
     for (int j = 0; j < m->count; j++) {
         double variance = alpha * alpha * m->deviations[j] * m->deviations[j] + sigma * sigma, square = 0;
         for (int k = 0; k < m->dim; k++) {
             double off = x[k] - alpha * m->means[j * m->dim + k];
             square += off * off;
         }
-        logs[j] = log(m->weights[j]) - 0.5 * square / variance - 0.5 * m->dim * log(variance);
+        logs[j] = log(m->weights[j]) - 0.5 * square / variance -
+                  0.5 * m->dim * log(2 * 3.14159265358979323846 * variance);
         most = fmax(most, logs[j]);
     }
+    return most;
+}
+
+/* x0 = E[data | alpha data + sigma noise = x], for dim <= PATH_DIM. */
+static inline void path_mixture_data(const path_mixture *m, double alpha, double sigma, const double *x, double *x0)
+{
+    double logs[PATH_COMPONENTS], sum = 0, most = path_mixture_logs(m, alpha, sigma, x, logs);
     for (int k = 0; k < m->dim; k++) x0[k] = 0;
     for (int j = 0; j < m->count; j++) {
         double share = exp(logs[j] - most), own = m->deviations[j] * m->deviations[j];
@@ -52,17 +61,7 @@ static inline void path_mixture_data(const path_mixture *m, double alpha, double
 /* Log density of the noisy data at x. */
 static inline double path_mixture_log(const path_mixture *m, double alpha, double sigma, const double *x)
 {
-    double logs[PATH_COMPONENTS], most = -HUGE_VAL, sum = 0;
-    for (int j = 0; j < m->count; j++) {
-        double variance = alpha * alpha * m->deviations[j] * m->deviations[j] + sigma * sigma, square = 0;
-        for (int k = 0; k < m->dim; k++) {
-            double off = x[k] - alpha * m->means[j * m->dim + k];
-            square += off * off;
-        }
-        logs[j] = log(m->weights[j]) - 0.5 * square / variance -
-                  0.5 * m->dim * log(2 * 3.14159265358979323846 * variance);
-        most = fmax(most, logs[j]);
-    }
+    double logs[PATH_COMPONENTS], sum = 0, most = path_mixture_logs(m, alpha, sigma, x, logs);
     for (int j = 0; j < m->count; j++) sum += exp(logs[j] - most);
     return most + log(sum);
 }

@@ -422,6 +422,9 @@ struct quantizer_functions {
     SONDE_NOUN(quantizer, dim);
     static constexpr auto train = sonde_quantizer_train;
 };
+struct trie_functions {
+    SONDE_NOUN(trie, length);
+};
 struct transform_functions {
     SONDE_NOUN(transform, dim);
     static constexpr auto train = sonde_transform_train;
@@ -1099,53 +1102,7 @@ inline hits topk_merge(metric by, const std::vector<hits> &parts, std::uint32_t 
     return merged;
 }
 
-/* ---- Quantizer and transform ------------------------------------------------------------------------- */
-
-/* Vectors to codes and back, and scores on codes; see sonde/quantizer.h. The _into forms write to memory of yours. */
-class quantizer : public detail::trained_model<quantizer, detail::quantizer_functions> {
-public:
-    quantizer() = default;
-    quantizer(const std::string &spec, std::int64_t dim, const runtime_ref &on = {}) : trained_model(spec, dim, on) {}
-
-    std::int64_t code_bytes() const { return sonde_quantizer_code_bytes(c_handle()); }
-    bool trained() const { return sonde_quantizer_trained(c_handle()); }
-
-    matrix<std::uint8_t> encode(const view &vectors) const
-    {
-        matrix<std::uint8_t> codes(vectors.rows(), code_bytes());
-        encode_into(vectors, codes);
-        return codes;
-    }
-    void encode_into(const view &vectors, const matrix_view<std::uint8_t> &codes) const
-    {
-        sonde_array out = codes.c_array();
-        check(sonde_quantizer_encode(c_handle(), &vectors.c_array(), &out));
-    }
-    matrix<float> decode(const view &codes) const
-    {
-        matrix<float> vectors(codes.rows(), dim());
-        decode_into(codes, vectors);
-        return vectors;
-    }
-    void decode_into(const view &codes, const matrix_view<float> &vectors) const
-    {
-        sonde_array out = vectors.c_array();
-        check(sonde_quantizer_decode(c_handle(), &codes.c_array(), &out));
-    }
-    /* Row i, column j: the score of query i with code j. */
-    matrix<float> distances(metric by, const view &queries, const view &codes) const
-    {
-        matrix<float> scores(queries.rows(), codes.rows());
-        distances_into(by, queries, codes, scores);
-        return scores;
-    }
-    void distances_into(metric by, const view &queries, const view &codes, const matrix_view<float> &scores) const
-    {
-        sonde_array out = scores.c_array();
-        check(sonde_quantizer_distances(c_handle(), static_cast<std::uint32_t>(by), &queries.c_array(),
-                                        &codes.c_array(), &out));
-    }
-};
+/* ---- Transform --------------------------------------------------------------------------------------- */
 
 /* A map from vectors to vectors; see sonde/transform.h. */
 class transform : public detail::trained_model<transform, detail::transform_functions> {
@@ -1264,6 +1221,7 @@ inline file_contents file_sections(const std::string &path)
 
 } // namespace sonde
 
+#include "sonde_quantizers.hpp"
 #include "sonde_samplers.hpp"
 
 #endif

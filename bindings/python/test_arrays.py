@@ -138,13 +138,13 @@ def high_water():
 
 n = 200_000
 if kind == "strided":
-    spec, rows, dim = "flat", np.ones((n, 256), np.float32)[:, 128:], 128
+    spec, rows, dim = "flat(first=none)", np.ones((n, 256), np.float32)[:, 128:], 128
 elif kind == "bits":
     spec, rows, dim = "flat(dtype=bits, metric=hamming)", np.ones((n, 512), np.uint8), 4096
 else:
     short = {"float32": "f32", "float16": "f16", "int8": "i8", "uint8": "u8"}[kind]
     rows = np.ones((n, 512 // np.dtype(kind).itemsize), kind)
-    spec, dim = f"flat(dtype={short})", rows.shape[1]
+    spec, dim = f"flat(dtype={short}" + (", first=none)" if short == "f32" else ")"), rows.shape[1]
 index = sonde.Index(spec, dim, runtime=sonde.Runtime(threads=1)).add(rows[:20])
 before = high_water()
 index.add(rows, copy=False)

@@ -40,8 +40,92 @@ def test_one_vector_out_and_copy(vectors, queries):
         quantizer.encode(vectors.astype(np.float64), copy=False)
     with pytest.raises(ValueError, match="codes: int64, expected uint8"):
         quantizer.decode(codes.astype(np.int64))
-    with pytest.raises(ValueError, match="metric"):
+    with pytest.raises(ValueError, match="metric: 'l3', expected l2, ip, cosine, hamming"):
+        quantizer.distances(queries, codes, "l3")
+    with pytest.raises(NotImplementedError, match="hamming"):
         quantizer.distances(queries, codes, "hamming")
+
+
+def test_rows_that_come_in_pieces_train_as_one(vectors):
+    whole = sonde.Quantizer("pq(m=8)", dim=32).train(vectors)
+    pieces = sonde.Quantizer("pq(m=8)", dim=32).observe(vectors[:700]).observe(vectors[700:]).train()
+    assert pieces.trained and pieces.to_bytes() == whole.to_bytes()  # all fit into the sample
+    with pytest.raises(ValueError, match="nothing was observed|vectors"):
+        whole.train()
+    with pytest.raises(ValueError, match="40 columns|columns"):
+        whole.observe(np.zeros((5, 40), np.float32))
+    np.testing.assert_array_equal(whole.encode(vectors), pieces.encode(vectors))
+
+
+def test_queries_may_guide_training(vectors, rng):
+    heard = np.array([3, 3, 0.01, 0.01] * 8, np.float32)  # two of the four columns of each part
+    queries = rng.standard_normal((500, 32), dtype=np.float32) * heard
+    plain = sonde.Quantizer("pq(m=8, bits=4)", dim=32).train(vectors)
+    guided = sonde.Quantizer("pq(m=8, bits=4, loss=moment)", dim=32).train(vectors, queries=queries[::2])
+    truth = exact_scores(queries[1::2], vectors, "ip")
+    errors = [((q.distances(queries[1::2], q.encode(vectors), "ip") - truth) ** 2).mean() for q in (plain, guided)]
+    assert errors[1] < 0.7 * errors[0]
+    with pytest.raises(ValueError, match="querys.*vectors, queries"):
+        guided.train(vectors, querys=queries)
+
+
+def test_groups_keep_their_limits(rng):
+    skewed = np.concatenate([rng.standard_normal((900, 8)), 5 + 0.1 * rng.standard_normal((100, 8))]).astype(np.float32)
+    kmeans = sonde.Quantizer("kmeans(k=10, balance=capacity)", dim=8)
+    labels = kmeans.cluster(skewed)
+    assert labels.dtype == np.int32 and (np.bincount(labels, minlength=10) == 100).all()
+    centroids = kmeans.output("centroids")
+    assert (kmeans.decode(np.arange(10, dtype=np.uint8)[:, None]) == centroids).all()  # the code of a row is its group
+    assert (kmeans.output("sizes") == 100).all()
+    kept = centroids.copy()
+    masses = np.arange(1, 11) / 55
+    shares = np.bincount(sonde.Quantizer("kmeans(k=10, balance=sinkhorn)", dim=8).cluster(skewed, masses=masses)) / 1000
+    assert abs(shares - masses).max() < 0.02
+    kmeans.cluster(skewed[::2])
+    assert (centroids == kept).all()  # a copy
+    with pytest.raises(NotImplementedError, match="does not cluster"):
+        sonde.Quantizer("sq", dim=8).cluster(skewed)
+    with pytest.raises(LookupError, match="centers"):
+        kmeans.output("centers")
+
+
+def test_codes_with_codes(vectors):
+    pq = sonde.Quantizer("pq(m=8)", dim=32).train(vectors)
+    codes = pq.encode(vectors[:40])
+    near = pq.decode(codes)
+    for metric in ("l2", "ip", "cosine"):
+        scores = pq.code_distances(codes[:7], codes, metric)
+        np.testing.assert_allclose(scores, exact_scores(near[:7], near, metric), rtol=2e-3, atol=2e-3)
+    assert pq.code_distances(codes[0], codes).shape == (40,)
+    out = np.empty((7, 40), np.float32)
+    assert pq.code_distances(codes[:7], codes, out=out) is out
+    with pytest.raises(ValueError, match="codes: float32"):
+        pq.code_distances(near, codes)
+
+
+def test_bits_differ_in_hamming_distance(vectors):
+    for spec in ("lsh(bits=64)", "itq(bits=32)"):
+        quantizer = sonde.Quantizer(spec, dim=32).train(vectors)
+        codes = quantizer.encode(vectors[:30])
+        bits = np.unpackbits(codes, axis=1)
+        expected = (bits[:5, None] != bits[None]).sum(axis=2)
+        assert (quantizer.code_distances(codes[:5], codes, "hamming") == expected).all()
+        assert (quantizer.distances(vectors[:5], codes, metric="hamming") == expected).all()
+
+
+def test_bounds_hold(vectors, queries):
+    rabitq = sonde.Quantizer("rabitq(bits=2)", dim=32).train(vectors)
+    codes = rabitq.encode(vectors)
+    for metric in ("l2", "ip"):
+        bounds = rabitq.bounds(queries, codes, metric)
+        scores, errors = bounds
+        np.testing.assert_allclose(scores, rabitq.distances(queries, codes, metric), rtol=1e-5, atol=1e-4)
+        assert bounds.errors.shape == (20, 2000) and (bounds.errors > 0).all()
+        assert (abs(scores - exact_scores(queries, vectors, metric)) <= errors).mean() > 0.998
+    alone = rabitq.bounds(queries[0], codes[:3])
+    assert alone.scores.shape == alone.errors.shape == (3,)
+    with pytest.raises(NotImplementedError, match="bound"):
+        sonde.Quantizer("pq(m=8)", dim=32).train(vectors).bounds(queries, codes)
 
 
 @pytest.mark.parametrize("spec, columns", [("rotation(seed=3)", 32), ("pca(dim=32)", 32)])

@@ -1,6 +1,6 @@
 """The programs that users want to write (examples/) run as they stand on the repository's data.
 
-They use ivf and pq; where the library has graph and opq, they run with those too.
+They use ivf; where the library has graph, they run with that too.
 
 SPDX-License-Identifier: MIT
 """
@@ -16,8 +16,7 @@ import sonde
 
 HERE = pathlib.Path(__file__).resolve().parent
 DATA = HERE.parent.parent / "examples/data"
-WANTED = {"usage_index": ("graph", "ivf(metric=cosine)", "graph(metric=cosine)"),
-          "usage_quantizer": ("opq", "pq(m=48, bits=4)", "opq(m=48, code=pq(bits=4))")}
+WANTED = {"usage_index": ("graph", "ivf(metric=cosine)", "graph(metric=cosine)")}
 
 
 def run(program):

@@ -165,9 +165,11 @@ typedef struct sonde_operating_point {
     float recall_low;  /* lower end of a one-sided 95 % confidence interval of the mean */
     float recall_p05;  /* recall of the worst 5 % */
     float cost;        /* share of the rows that were scored */
+    float gap;         /* ivf: effort is the mean; each query visits the lists that score at most this below the mean of its
+                        * ten nearest ones. 0: the same number for all */
 } sonde_operating_point;
 
-#define SONDE_OPERATING_POINT_INIT {sizeof(sonde_operating_point), 0, 0, 0, 0, 0, 0, 0}
+#define SONDE_OPERATING_POINT_INIT {sizeof(sonde_operating_point), 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* The position-th point, ordered by k, then effort. NOT_FOUND past the end. Class A. Since 1.0. */
 SONDE_API sonde_status sonde_index_operating_point(const sonde_index *index, uint32_t position,

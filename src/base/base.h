@@ -34,6 +34,21 @@
 static inline int64_t sonde__min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t sonde__max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
+/* Ascending numbers, for qsort. */
+static inline int sonde__compare_i64(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The finaliser of splitmix64 (Steele, Lea, Flood 2014): one-to-one, and near numbers come out far apart. */
+static inline uint64_t sonde__mix64(uint64_t z)
+{
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
 /* ---- message.c --------------------------------------------------------------------------------------- */
 
 /* Records the message for this thread and returns `status`, so that errors read: return sonde__fail(...). */
@@ -104,7 +119,28 @@ sonde_status sonde__poll(sonde_runtime *runtime, const char *stage, uint64_t don
 
 /* ---- rng.c ------------------------------------------------------------------------------------------- */
 
-/* Philox 4x32-10 (Salmon et al. 2011). The draws of (seed, stream, row) never depend on threads, batches or order. */
+/* Philox 4x32-10 (Salmon et al. 2011): two products a round, and what each round adds to the keys. */
+#define SONDE__PHILOX_M0 0xD2511F53u
+#define SONDE__PHILOX_M1 0xCD9E8D57u
+#define SONDE__PHILOX_W0 0x9E3779B9u
+#define SONDE__PHILOX_W1 0xBB67AE85u
+
+/* Turns a counter into four words. */
+static inline __attribute__((always_inline)) void sonde__philox(uint32_t k0, uint32_t k1, uint32_t c[4])
+{
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)SONDE__PHILOX_M0 * c[0], p1 = (uint64_t)SONDE__PHILOX_M1 * c[2];
+        c[0] = (uint32_t)(p1 >> 32) ^ c[1] ^ k0;
+        c[1] = (uint32_t)p1;
+        c[2] = (uint32_t)(p0 >> 32) ^ c[3] ^ k1;
+        c[3] = (uint32_t)p0;
+        k0 += SONDE__PHILOX_W0;
+        k1 += SONDE__PHILOX_W1;
+    }
+}
+
+/* The draws of (seed, stream, row) never depend on threads, batches or order. */
 typedef struct sonde__rng {
     uint32_t key[2];
     uint32_t counter[4];

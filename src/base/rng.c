@@ -30,21 +30,12 @@ void sonde__rng_start(sonde__rng *rng, uint64_t seed, uint32_t stream, uint64_t 
 /* Fills rng->block from the counter. */
 static void philox_block(sonde__rng *rng)
 {
-    uint32_t k0 = rng->key[0], k1 = rng->key[1];
-    uint32_t c0 = rng->counter[0], c1 = rng->counter[1], c2 = rng->counter[2], c3 = rng->counter[3];
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    rng->block[0] = c0;
-    rng->block[1] = c1;
-    rng->block[2] = c2;
-    rng->block[3] = c3;
+    uint32_t c[4] = {rng->counter[0], rng->counter[1], rng->counter[2], rng->counter[3]};
+    sonde__philox(rng->key[0], rng->key[1], c);
+    rng->block[0] = c[0];
+    rng->block[1] = c[1];
+    rng->block[2] = c[2];
+    rng->block[3] = c[3];
 }
 
 uint32_t sonde__rng_u32(sonde__rng *rng)

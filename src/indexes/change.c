@@ -124,7 +124,8 @@ static sonde_status segment_new(sonde__change *change, int64_t capacity, bool bi
 {
     const sonde__layout *layout = &change->store->layout;
     uint64_t bytes = round_up_64((uint64_t)capacity * 8);
-    for (int c = 0; c < layout->columns; c++) bytes += round_up_64((uint64_t)(capacity * layout->width[c]));
+    for (int c = 0; c < layout->columns; c++)
+        bytes += round_up_64((uint64_t)sonde__column_bytes(layout, c, capacity));
     sonde__slab *slab;
     SONDE_TRY(SONDE_NEW_ZERO(change->runtime, slab, 1));
     slab->shares = 1;
@@ -139,11 +140,26 @@ static sonde_status segment_new(sonde__change *change, int64_t capacity, bool bi
     made->slab = slab;
     at += round_up_64((uint64_t)capacity * 8);
     for (int c = 0; c < layout->columns; c++) {
+        uint64_t size = (uint64_t)sonde__column_bytes(layout, c, capacity);
         made->column[c] = at;
-        at += round_up_64((uint64_t)(capacity * layout->width[c]));
+        /* What the last block holds behind the last row is read, though never used. */
+        if (layout->blocked[c]) memset(at, 0, size);
+        at += round_up_64(size);
     }
     *out = made;
     return SONDE_OK;
+}
+
+/* Whole blocks at once where both sides are at the beginning of one. */
+static void copy_blocked(const uint8_t *from, int64_t first, int64_t count, int64_t width, uint8_t *to, int64_t at)
+{
+    int64_t block = SONDE__BLOCK_ROWS, whole = first % block == 0 && at % block == 0 ? count / block * block : 0;
+    memcpy(to + at * width, from + first * width, (size_t)(whole * width));
+    for (int64_t i = whole; i < count; i++) {
+        const uint8_t *row = from + sonde__block_at(width, first + i);
+        uint8_t *place = to + sonde__block_at(width, at + i);
+        for (int64_t p = 0; p < width; p++) place[p * block] = row[p * block];
+    }
 }
 
 static void copy_rows(const sonde__layout *layout, const sonde__segment *from, int64_t first, int64_t count,
@@ -152,7 +168,10 @@ static void copy_rows(const sonde__layout *layout, const sonde__segment *from, i
     memcpy(to->ids + to->count, from->ids + first, (size_t)count * 8);
     for (int c = 0; c < layout->columns; c++) {
         int64_t width = layout->width[c];
-        memcpy(to->column[c] + to->count * width, from->column[c] + first * width, (size_t)(count * width));
+        if (layout->blocked[c])
+            copy_blocked(from->column[c], first, count, width, to->column[c], to->count);
+        else
+            memcpy(to->column[c] + to->count * width, from->column[c] + first * width, (size_t)(count * width));
     }
     to->count += count;
 }
@@ -255,7 +274,10 @@ sonde_status sonde__change_append(sonde__change *change, int64_t list, int64_t i
     segment->ids[segment->count] = id;
     for (int c = 0; c < change->store->layout.columns; c++) {
         int64_t width = change->store->layout.width[c];
-        memcpy(segment->column[c] + segment->count * width, columns[c], (size_t)width);
+        if (change->store->layout.blocked[c])
+            sonde__column_put(segment->column[c], width, segment->count, columns[c]);
+        else
+            memcpy(segment->column[c] + segment->count * width, columns[c], (size_t)width);
     }
     segment->count++;
     d->rows++;
@@ -284,14 +306,16 @@ static sonde_status take_out_one(sonde__change *change, int64_t id, sonde__place
 sonde_status sonde__change_take_out(sonde__change *change, const int64_t *ids, int64_t count, int64_t *removed)
 {
     sonde__idmap *map;
-    SONDE_TRY(sonde__store_idmap(change->store, count, &map));
+    SONDE_TRY(sonde__store_idmap(change->store, count * change->base->copies, &map));
     SONDE_ASSERT(!change->erased);
-    SONDE_TRY(SONDE_NEW(change->runtime, change->erased, count));
-    for (int64_t i = 0; i < count; i++) {
-        sonde__place place = sonde__idmap_find(map, change->base, ids[i]);
-        if (place != SONDE__NOWHERE) SONDE_TRY(take_out_one(change, ids[i], place));
-    }
-    *removed = change->erased_count;
+    SONDE_TRY(SONDE_NEW(change->runtime, change->erased, count * change->base->copies));
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t copy = 0; ids[i] >= 0 && copy < change->base->copies; copy++) {
+            int64_t id = copy ? ~ids[i] : ids[i];
+            sonde__place place = sonde__idmap_find(map, change->base, id);
+            if (place != SONDE__NOWHERE) SONDE_TRY(take_out_one(change, id, place));
+        }
+    *removed = change->erased_count / change->base->copies;
     return SONDE_OK;
 }
 
@@ -381,7 +405,9 @@ sonde_status sonde__change_compact(sonde__change *change, bool all, bool *more)
 
 /* ---- opened data ------------------------------------------------------------------------------------- */
 
-static sonde_status adopt_list(sonde__change *change, int64_t l, int64_t first, int64_t count, sonde__slab *slab)
+/* first_blocked: the list's first row in blocked columns, where every list begins with a new block. */
+static sonde_status adopt_list(sonde__change *change, int64_t l, int64_t first, int64_t first_blocked, int64_t count,
+                               sonde__slab *slab)
 {
     const sonde__layout *layout = &change->store->layout;
     int64_t full = sonde__segment_rows(layout);
@@ -395,7 +421,8 @@ static sonde_status adopt_list(sonde__change *change, int64_t l, int64_t first, 
         *made = (sonde__segment){
             .count = rows, .capacity = rows, .ids = (int64_t *)slab->blob[0].data + at, .slab = slab};
         for (int c = 0; c < layout->columns; c++)
-            made->column[c] = (uint8_t *)slab->blob[1 + c].data + at * layout->width[c];
+            made->column[c] = (uint8_t *)slab->blob[1 + c].data +
+                              (layout->blocked[c] ? first_blocked + done : at) * layout->width[c];
         slab->shares++;
         d->segment[d->segments] = made;
         d->own[d->segments++] = true;
@@ -413,9 +440,11 @@ sonde_status sonde__change_adopt(sonde__change *change, const int64_t *lengths, 
     for (int c = 0; c <= change->store->layout.columns; c++) slab->blob[c] = blobs[c];
     slab->shares = 1;
     sonde_status status = SONDE_OK;
-    int64_t first = 0;
-    for (int64_t l = 0; l < change->store->lists && status == SONDE_OK; first += lengths[l++])
-        if (lengths[l] > 0) status = adopt_list(change, l, first, lengths[l], slab);
+    int64_t first = 0, first_blocked = 0, block = SONDE__BLOCK_ROWS;
+    for (int64_t l = 0; l < change->store->lists && status == SONDE_OK; first += lengths[l++]) {
+        if (lengths[l] > 0) status = adopt_list(change, l, first, first_blocked, lengths[l], slab);
+        first_blocked += (lengths[l] + block - 1) / block * block;
+    }
     change->next_id = next_id;
     if (status != SONDE_OK) /* the blobs stay the caller's: abort will drop the other shares */
         for (int c = 0; c <= change->store->layout.columns; c++) slab->blob[c].owned = false;
@@ -484,7 +513,7 @@ static sonde_status prepare(sonde__change *change, sonde__snapshot **out)
     sonde__snapshot *next = sonde__shown_alloc(change->runtime,
                                                sizeof *next + (uint64_t)base->lists * sizeof(void *));
     if (!next) return sonde__last_status();
-    *next = (sonde__snapshot){base->version + 1, rows, removed, change->next_id, base->lists};
+    *next = (sonde__snapshot){base->version + 1, rows, removed, change->next_id, base->copies, base->lists};
     for (int64_t l = 0; l < base->lists; l++)
         next->list[l] = change->drafts[l] ? change->drafts[l]->header : base->list[l];
     *out = next;

@@ -108,6 +108,7 @@ bool sonde__filter_allows(const sonde_filter *filter, int64_t id)
 {
     bool named = true;
     if (!filter) return true;
+    id = sonde__row_id(id);
     switch (filter->kind) {
     case SONDE_FILTER_BITMAP: named = in_bitmap(filter, id); break;
     case SONDE_FILTER_RANGE: named = in_range(filter, id); break;
@@ -123,10 +124,11 @@ bool sonde__filter_allows(const sonde_filter *filter, int64_t id)
 static uint64_t word_of_ids(const sonde_filter *filter, const int64_t *ids, int64_t count)
 {
     uint64_t word = 0;
-    int64_t finger = lower_bound(filter->ids, 0, filter->count, ids[0]);
+    int64_t finger = lower_bound(filter->ids, 0, filter->count, sonde__row_id(ids[0]));
     for (int64_t i = 0; i < count; i++) {
-        finger = seek(filter, finger, ids[i]);
-        if (finger < filter->count && filter->ids[finger] == ids[i]) word |= (uint64_t)1 << i;
+        int64_t id = sonde__row_id(ids[i]);
+        finger = seek(filter, finger, id);
+        if (finger < filter->count && filter->ids[finger] == id) word |= (uint64_t)1 << i;
     }
     return word;
 }
@@ -137,7 +139,7 @@ static uint64_t word_of_callback(const sonde_filter *filter, const int64_t *ids,
     uint64_t word = 0;
     for (uint64_t left = live; left; left &= left - 1) {
         int i = __builtin_ctzll(left);
-        if (filter->accept(ids[i], filter->user) != 0) word |= (uint64_t)1 << i;
+        if (filter->accept(sonde__row_id(ids[i]), filter->user) != 0) word |= (uint64_t)1 << i;
     }
     return word;
 }
@@ -148,10 +150,10 @@ static uint64_t named_word(const sonde_filter *filter, const int64_t *ids, int64
     uint64_t word = 0;
     switch (filter->kind) {
     case SONDE_FILTER_BITMAP:
-        for (int64_t i = 0; i < count; i++) word |= (uint64_t)in_bitmap(filter, ids[i]) << i;
+        for (int64_t i = 0; i < count; i++) word |= (uint64_t)in_bitmap(filter, sonde__row_id(ids[i])) << i;
         return word;
     case SONDE_FILTER_RANGE:
-        for (int64_t i = 0; i < count; i++) word |= (uint64_t)in_range(filter, ids[i]) << i;
+        for (int64_t i = 0; i < count; i++) word |= (uint64_t)in_range(filter, sonde__row_id(ids[i])) << i;
         return word;
     case SONDE_FILTER_CALLBACK: return word_of_callback(filter, ids, live);
     default: return word_of_ids(filter, ids, count);
@@ -295,8 +297,10 @@ static bool places_of_segment(const sonde_filter *filter, const sonde__segment *
         uint64_t word;
         int64_t rows = sonde__min_i64(segment->count - row, 64);
         if (*count + sonde__filter_mask(filter, segment, row, rows, &word) > limit) return false;
-        for (; word; word &= word - 1)
-            places[(*count)++] = first_place + (sonde__place)(row + __builtin_ctzll(word));
+        for (; word; word &= word - 1) {
+            int64_t at = row + __builtin_ctzll(word);
+            if (segment->ids[at] >= 0) places[(*count)++] = first_place + (sonde__place)at; /* no copies */
+        }
     }
     return true;
 }

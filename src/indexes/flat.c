@@ -4,6 +4,10 @@
  * whose direct score can matter, and direct scores decide, so the answer is the k best by (score, id) to the last bit,
  * for one query or a thousand, on any number of threads. Bits are scored by their exact Hamming distance alone.
  *
+ * With first=i8 column 2 holds an image of each row in 8 bits and column 3 two f32 more. The scan then reads the images,
+ * a quarter of the bytes, and turns to the rows themselves for the few whose bound is good enough (direct.c, scan.c).
+ * The answer is the same to the last bit; the price is dim + 8 bytes a row.
+ *
  * Parallel: many queries are split into groups of panels, each group scanning all rows; few queries share the rows
  * out by segments, with a top for each worker, merged at the end. Where a filter allows few rows, only those are
  * scored.
@@ -16,6 +20,8 @@
 
 #include "indexes/direct.h"
 
+#define IMAGE_DIM 64 /* from here on a first pass pays: below, the bound costs as much as it saves */
+#define IMAGE_GAIN 3 /* about how much faster rows go by that have images */
 #define SERIAL_WORK ((int64_t)1 << 21) /* multiply-adds that are not worth waking a thread for */
 #define POLL_WORK ((int64_t)1 << 31)   /* about 50 ms */
 #define GROUP_PANELS 32                /* most panels of a group: they share one pass over the rows */
@@ -26,6 +32,9 @@
 
 static const sonde__key keys[] = {
     {"dtype", SONDE__KEY_WORD, "f32", 0, 0, "f32|f16|bf16|i8|u8|bits", NULL, "what a stored element is"},
+    {"first", SONDE__KEY_WORD, "auto", 0, 0, "auto|none|i8", NULL,
+     "a first pass over 8-bit images of the rows (dim + 8 bytes more a row), whose bound tells which rows matter; the "
+     "answers are the same. auto: i8 for f32 from dim=64 on"},
     {0},
 };
 
@@ -35,17 +44,36 @@ static const sonde__input_key inputs[] = {
     {0},
 };
 
+/* Whether rows get images for the first pass. */
+static sonde_status choose_first(const sonde_index *index, bool *imaged)
+{
+    bool automatic = sonde__param_is(index->params, "first", "auto");
+    bool wanted = sonde__param_is(index->params, "first", "i8");
+    bool real = index->dtype == SONDE_DTYPE_F32 || index->dtype == SONDE_DTYPE_F16 ||
+                index->dtype == SONDE_DTYPE_BF16;
+    if (wanted && !real)
+        return sonde__fail(SONDE_INVALID_ARGUMENT,
+                           "flat: first=i8 goes with dtype=f32, f16 or bf16; %s is scored in whole numbers anyway",
+                           sonde__dtype_name(index->dtype));
+    *imaged = wanted || (automatic && index->dtype == SONDE_DTYPE_F32 && index->dim >= IMAGE_DIM);
+    return SONDE_OK;
+}
+
 static sonde_status create(sonde_index *index)
 {
+    bool imaged = false;
     index->dtype = sonde__dtype_of(sonde__param_word(index->params, "dtype"));
     bool bits = index->dtype == SONDE_DTYPE_BITS, hamming = index->metric == SONDE_METRIC_HAMMING;
     if (hamming != bits)
         return sonde__fail(SONDE_INVALID_ARGUMENT, "flat: metric=hamming and dtype=bits go together; say "
                                                    "flat(metric=hamming, dtype=bits), or choose another %s",
                            bits ? "dtype" : "metric");
-    index->layout.columns = bits ? 1 : 2;
+    SONDE_TRY(choose_first(index, &imaged));
+    index->layout.columns = bits ? 1 : imaged ? 4 : 2;
     index->layout.width[0] = sonde_row_bytes(index->dtype, index->dim);
     index->layout.width[1] = bits ? 0 : sizeof(float);
+    index->layout.width[SONDE__IMAGE_COLUMN] = imaged ? index->dim : 0;
+    index->layout.width[SONDE__TERMS_COLUMN] = imaged ? 2 * sizeof(float) : 0;
     index->accepts = bits ? SONDE__DTYPE_BIT(SONDE_DTYPE_BITS) : SONDE__DTYPES_NUMERIC;
     index->lists = 1;
     index->trained = true;
@@ -97,7 +125,12 @@ static sonde_status store_row(const sonde_index *index, float *x, int64_t row, u
                        (long long)row, (long long)bad, sonde__dtype_name(index->dtype));
 }
 
-/* Column 1 is made from the row as it is stored, after rounding. */
+static bool has_images(const sonde_index *index)
+{
+    return index->layout.columns > SONDE__TERMS_COLUMN;
+}
+
+/* The columns after the first are made from the row as it is stored, after rounding. */
 static sonde_status fill_numbers(const sonde_index *index, const sonde_array *rows, int64_t begin,
                                  int64_t end, float *x, uint8_t *const *columns)
 {
@@ -113,6 +146,10 @@ static sonde_status fill_numbers(const sonde_index *index, const sonde_array *ro
                                "vectors down",
                                (long long)i);
         number[i - begin] = sonde__direct_column(index->metric, index->dim, length2);
+        if (has_images(index))
+            sonde__image_make(index->metric, index->dim, x, length2,
+                              columns[SONDE__IMAGE_COLUMN] + (i - begin) * index->dim,
+                              (float *)(void *)columns[SONDE__TERMS_COLUMN] + 2 * (i - begin));
     }
     return SONDE_OK;
 }
@@ -144,7 +181,17 @@ static void get(const sonde_index *index, const sonde__snapshot *snapshot, sonde
     else sonde__kernels_get()->to_f32[sonde__row_kind(index->dtype)](row, index->dim, out);
 }
 
-/* A wrong number in column 1 would hide rows from scans, so it is computed again. */
+static bool image_intact(const sonde_index *index, const sonde__segment *segment, int64_t i, const float *x,
+                         float length2, uint8_t *again)
+{
+    float terms[2];
+    memcpy(terms, segment->column[SONDE__TERMS_COLUMN] + i * (int64_t)sizeof terms, sizeof terms);
+    return sonde__image_fits(index->metric, index->dim, x, length2,
+                             segment->column[SONDE__IMAGE_COLUMN] + i * index->dim, terms, again);
+}
+
+/* Wrong numbers in the other columns would hide rows from scans, so they are computed again; x has room for two
+ * rows. */
 static bool row_intact(const sonde_index *index, const sonde__segment *segment, int64_t i, float *x)
 {
     const uint8_t *row = segment->column[0] + i * index->layout.width[0];
@@ -156,13 +203,15 @@ static bool row_intact(const sonde_index *index, const sonde__segment *segment, 
     float length2 = kernels->norm2(x, index->dim), stored;
     memcpy(&stored, segment->column[1] + i * (int64_t)sizeof stored, sizeof stored);
     return length2 <= SONDE__LENGTH2_MAX &&
-           sonde__direct_column_fits(index->metric, index->dim, length2, stored);
+           sonde__direct_column_fits(index->metric, index->dim, length2, stored) &&
+           (!has_images(index) ||
+            image_intact(index, segment, i, x, length2, (uint8_t *)(void *)(x + index->dim)));
 }
 
 static sonde_status check(const sonde_index *index, const sonde__segment *segment, int64_t list)
 {
     float *x;
-    SONDE_TRY(SONDE_NEW(index->runtime, x, index->dim));
+    SONDE_TRY(SONDE_NEW(index->runtime, x, 2 * index->dim));
     int64_t intact = 0;
     while (intact < segment->count && row_intact(index, segment, intact, x)) intact++;
     sonde__free(index->runtime, x);
@@ -216,40 +265,56 @@ static sonde_status choose_extent(const sonde__search *search, const sonde_filte
     return SONDE_OK;
 }
 
+static sonde_status make_bit_lanes(const flat_job *job, int64_t first, int64_t count, sonde__scratch *scratch,
+                                   sonde__lane *lanes)
+{
+    const sonde__search *s = job->search;
+    int64_t width = (job->scorer.width + 63) / 64 * 64;
+    uint8_t *packed;
+    SONDE_TRY(SONDE_SCRATCH(scratch, packed, count * width));
+    for (int64_t i = 0; i < count; i++) {
+        copy_bits(sonde__array_row(s->raw, first + i), job->scorer.dim, packed + i * width);
+        lanes[i].table = packed + i * width;
+    }
+    return SONDE_OK;
+}
+
+static sonde_status make_number_lanes(const flat_job *job, int64_t first, int64_t count, sonde__scratch *scratch,
+                                      sonde__lane *lanes)
+{
+    const sonde__search *s = job->search;
+    const sonde_index *index = s->index;
+    bool integers = index->dtype == SONDE_DTYPE_I8 || index->dtype == SONDE_DTYPE_U8;
+    bool whole = integers && s->raw->dtype == index->dtype;
+    int64_t dim = index->dim;
+    float *prepared;
+    sonde__direct *direct;
+    int8_t *codes = NULL;
+    SONDE_TRY(SONDE_SCRATCH(scratch, prepared, count * dim));
+    SONDE_TRY(SONDE_SCRATCH(scratch, direct, count));
+    if (has_images(index)) SONDE_TRY(SONDE_SCRATCH(scratch, codes, count * dim));
+    for (int64_t i = 0; i < count; i++) {
+        const float *query = s->query + (first + i) * dim;
+        sonde__direct_init(&direct[i], index->metric, job->scorer.row_kind, whole,
+                           whole ? (const void *)sonde__array_row(s->raw, first + i) : query, dim);
+        sonde__direct_prepare(&direct[i], query, prepared + i * dim);
+        if (codes) sonde__direct_coarse(&direct[i], prepared + i * dim, codes + i * dim);
+        lanes[i].query = prepared + i * dim;
+        lanes[i].table = &direct[i];
+    }
+    return SONDE_OK;
+}
+
 /* Queries [first, first + count) ready for scanning into the tops of the search. */
 static sonde_status make_lanes(const flat_job *job, int64_t first, int64_t count, sonde__scratch *scratch,
                                sonde__lane **lanes)
 {
     const sonde__search *s = job->search;
-    const sonde_index *index = s->index;
-    bool bits = index->dtype == SONDE_DTYPE_BITS;
-    bool integers = index->dtype == SONDE_DTYPE_I8 || index->dtype == SONDE_DTYPE_U8;
-    bool whole = integers && s->raw->dtype == index->dtype;
-    int64_t dim = index->dim, width = (index->layout.width[0] + 63) / 64 * 64;
-    float *prepared = NULL;
-    sonde__direct *direct = NULL;
-    uint8_t *packed = NULL;
+    bool bits = s->index->dtype == SONDE_DTYPE_BITS;
     SONDE_TRY(SONDE_SCRATCH(scratch, *lanes, count));
-    if (bits) SONDE_TRY(SONDE_SCRATCH(scratch, packed, count * width));
-    if (!bits) SONDE_TRY(SONDE_SCRATCH(scratch, prepared, count * dim));
-    if (!bits) SONDE_TRY(SONDE_SCRATCH(scratch, direct, count));
-    for (int64_t i = 0; i < count; i++) {
-        int64_t q = first + i;
-        sonde__lane *lane = &(*lanes)[i];
-        *lane = (sonde__lane){.filter = sonde__search_filter(s, q), .top = &s->top[q]};
-        if (bits) {
-            copy_bits(sonde__array_row(s->raw, q), dim, packed + i * width);
-            lane->table = packed + i * width;
-            continue;
-        }
-        const float *query = s->query + q * dim;
-        sonde__direct_init(&direct[i], index->metric, job->scorer.row_kind, whole,
-                           whole ? (const void *)sonde__array_row(s->raw, q) : query, dim);
-        sonde__direct_prepare(&direct[i], query, prepared + i * dim);
-        lane->query = prepared + i * dim;
-        lane->table = &direct[i];
-    }
-    return SONDE_OK;
+    for (int64_t i = 0; i < count; i++)
+        (*lanes)[i] = (sonde__lane){.filter = sonde__search_filter(s, first + i), .top = &s->top[first + i]};
+    return (bits ? make_bit_lanes : make_number_lanes)(job, first, count, scratch, *lanes);
 }
 
 /* Units [begin, end) of an extent. */
@@ -266,6 +331,7 @@ static sonde_status scan_extent(const flat_job *job, const extent *e, sonde__lan
                                 sonde__scratch *scratch)
 {
     int64_t unit_work = job->scorer.dim * count * sonde__max_i64(e->rows / sonde__max_i64(e->units, 1), 1);
+    if (has_images(job->search->index)) unit_work = unit_work / IMAGE_GAIN + 1;
     int64_t step = sonde__max_i64(POLL_WORK / unit_work, 1);
     for (int64_t begin = 0; begin < e->units; begin += step) {
         SONDE_TRY(sonde__poll(job->search->runtime, NULL, 0, 1));
@@ -347,7 +413,7 @@ static sonde_status make_worker_tops(flat_job *job, int64_t workers, sonde__scra
         job->tops[i] = *own;
         if (own->range) continue;
         sonde__hit *hits;
-        SONDE_TRY(SONDE_SCRATCH(scratch, hits, own->capacity));
+        SONDE_TRY(SONDE_SCRATCH(scratch, hits, sonde__top_room(own->capacity)));
         sonde__top_init(&job->tops[i], hits, own->capacity);
     }
     return SONDE_OK;

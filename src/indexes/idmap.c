@@ -15,10 +15,7 @@
 
 static uint64_t hash(int64_t id)
 {
-    uint64_t z = (uint64_t)id + 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return sonde__mix64((uint64_t)id + 0x9e3779b97f4a7c15u);
 }
 
 /* At most two thirds full, so that probes stay short. */

@@ -155,12 +155,6 @@ sonde_status sonde_index_train(sonde_index *index, const sonde_input *inputs, si
 
 /* ---- adding ------------------------------------------------------------------------------------------ */
 
-static int compare_ids(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Ids must be >= 0 and differ from each other. Ascending ones are proven by one pass. */
 static sonde_status check_ids(const sonde_index *index, const int64_t *ids, int64_t n)
 {
@@ -175,7 +169,7 @@ static sonde_status check_ids(const sonde_index *index, const int64_t *ids, int6
     int64_t *sorted, twice = -1;
     SONDE_TRY(SONDE_NEW(index->runtime, sorted, n));
     memcpy(sorted, ids, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, compare_ids);
+    qsort(sorted, (size_t)n, sizeof *sorted, sonde__compare_i64);
     for (int64_t i = 1; i < n && twice < 0; i++)
         if (sorted[i] == sorted[i - 1]) twice = sorted[i];
     sonde__free(index->runtime, sorted);
@@ -189,7 +183,8 @@ typedef struct adding {
     const sonde_index *index;
     const sonde_array *rows;
     const int64_t *ids;
-    int32_t *list;   /* of each row; NULL: all in list 0 */
+    int32_t *list;   /* of each row, then of the copies; NULL: all in list 0 */
+    int copies, copy; /* of each row; the one in work */
     int64_t *counts; /* rows for each list */
     int64_t chunk;   /* rows encoded at a time */
     uint8_t *staging[SONDE__COLUMNS];
@@ -202,7 +197,8 @@ static sonde_status fill_chunk(void *context, int64_t begin, int64_t end, int wo
     adding *a = context;
     uint8_t *columns[SONDE__COLUMNS];
     for (int c = 0; c < a->index->layout.columns; c++) columns[c] = a->staging[c] + begin * a->index->layout.width[c];
-    return a->index->method->fill(a->index, a->rows, a->begin + begin, a->begin + end, a->list, columns);
+    const int32_t *lists = a->list ? a->list + a->copy * a->rows->rows : NULL;
+    return a->index->method->fill(a->index, a->rows, a->begin + begin, a->begin + end, lists, columns);
 }
 
 static sonde_status append_chunk(adding *a, sonde__change *change, int64_t count)
@@ -212,9 +208,9 @@ static sonde_status append_chunk(adding *a, sonde__change *change, int64_t count
     for (int64_t i = 0; i < count; i++) {
         const uint8_t *columns[SONDE__COLUMNS];
         for (int c = 0; c < layout->columns; c++) columns[c] = a->staging[c] + i * layout->width[c];
-        int64_t row = a->begin + i;
-        SONDE_TRY(
-            sonde__change_append(change, a->list ? a->list[row] : 0, a->ids ? a->ids[row] : next + row, columns));
+        int64_t row = a->begin + i, id = a->ids ? a->ids[row] : next + row;
+        int32_t list = a->list ? a->list[a->copy * a->rows->rows + row] : 0;
+        SONDE_TRY(sonde__change_append(change, list, a->copy ? ~id : id, columns));
     }
     return SONDE_OK;
 }
@@ -223,7 +219,7 @@ static sonde_status append_chunk(adding *a, sonde__change *change, int64_t count
 static sonde_status replace_ids(const adding *a, sonde__change *change)
 {
     const sonde__snapshot *base = sonde__change_base(change);
-    if (!a->ids || base->rows == base->removed) return SONDE_OK;
+    if (!a->ids || sonde__live_rows(base) == 0) return SONDE_OK;
     int64_t replaced;
     SONDE_TRY(sonde__change_take_out(change, a->ids, a->rows->rows, &replaced));
     if (replaced > 0 && a->index->refuse_duplicates)
@@ -242,12 +238,14 @@ static sonde_status append_all(adding *a, sonde__change *change)
                            (long long)sonde__change_base(change)->next_id - 1, (long long)n);
     SONDE_TRY(replace_ids(a, change));
     SONDE_TRY(sonde__change_reserve(change, a->counts));
-    for (a->begin = 0; a->begin < n; a->begin += a->chunk) {
-        int64_t count = sonde__min_i64(a->chunk, n - a->begin);
-        SONDE_TRY(sonde__poll(a->index->runtime, "add", (uint64_t)a->begin, (uint64_t)n));
-        SONDE_TRY(sonde__parallel_for(a->index->runtime, 0, count, 128, NULL, fill_chunk, a));
-        SONDE_TRY(append_chunk(a, change, count));
-    }
+    for (a->copy = 0; a->copy < a->copies; a->copy++)
+        for (a->begin = 0; a->begin < n; a->begin += a->chunk) {
+            int64_t count = sonde__min_i64(a->chunk, n - a->begin);
+            SONDE_TRY(sonde__poll(a->index->runtime, "add", (uint64_t)(a->copy * n + a->begin),
+                                  (uint64_t)(a->copies * n)));
+            SONDE_TRY(sonde__parallel_for(a->index->runtime, 0, count, 128, NULL, fill_chunk, a));
+            SONDE_TRY(append_chunk(a, change, count));
+        }
     return SONDE_OK;
 }
 
@@ -256,11 +254,12 @@ static sonde_status add_prepare(adding *a)
 {
     const sonde_index *index = a->index;
     int64_t n = a->rows->rows, row_bytes = 8;
+    a->copies = index->layout.copies > 1 ? index->layout.copies : 1;
     SONDE_TRY(SONDE_NEW_ZERO(index->runtime, a->counts, index->lists));
     if (index->method->place) {
-        SONDE_TRY(SONDE_NEW(index->runtime, a->list, n));
+        SONDE_TRY(SONDE_NEW(index->runtime, a->list, n * a->copies));
         SONDE_TRY(index->method->place(index, a->rows, a->list));
-        for (int64_t i = 0; i < n; i++) a->counts[a->list[i]]++;
+        for (int64_t i = 0; i < n * a->copies; i++) a->counts[a->list[i]]++;
     } else a->counts[0] = n;
     for (int c = 0; c < index->layout.columns; c++) row_bytes += index->layout.width[c];
     a->chunk = sonde__min_i64(n, sonde__max_i64(256, sonde__min_i64(16384, ((int64_t)8 << 20) / row_bytes)));
@@ -369,27 +368,32 @@ static void gather_ids(const sonde__snapshot *snapshot, int64_t *ids, int64_t ca
         for (int64_t s = 0; s < snapshot->list[l]->segments; s++) {
             const sonde__segment *segment = snapshot->list[l]->segment[s];
             for (int64_t r = 0; r < segment->count && n < capacity; r++)
-                if (!sonde__gone(segment, r)) ids[n++] = segment->ids[r];
+                if (!sonde__gone(segment, r) && segment->ids[r] >= 0) ids[n++] = segment->ids[r];
         }
 }
 
+/* buffer: a row's bytes of the blocked columns. */
 static sonde_status merge_segment(sonde__change *change, const sonde__layout *layout, int64_t list,
-                                  const sonde__segment *segment)
+                                  const sonde__segment *segment, uint8_t *buffer)
 {
     for (int64_t r = 0; r < segment->count; r++) {
         if (sonde__gone(segment, r)) continue;
         const uint8_t *columns[SONDE__COLUMNS];
-        for (int c = 0; c < layout->columns; c++) columns[c] = segment->column[c] + r * layout->width[c];
+        uint8_t *free_bytes = buffer;
+        for (int c = 0; c < layout->columns; c++) {
+            columns[c] = sonde__segment_row(layout, segment, c, r, free_bytes);
+            free_bytes += layout->blocked[c] ? layout->width[c] : 0;
+        }
         SONDE_TRY(sonde__change_append(change, list, segment->ids[r], columns));
     }
     return SONDE_OK;
 }
 
-/* ids and counts are filled here; the caller owns them. */
+/* ids and counts are filled here, buffer is room for a row; the caller owns them. */
 static sonde_status merge_rows(sonde_index *index, const sonde__snapshot *from, sonde__change *change, int64_t *ids,
-                               int64_t *counts)
+                               int64_t *counts, uint8_t *buffer)
 {
-    int64_t live = from->rows - from->removed, replaced;
+    int64_t live = sonde__live_rows(from), replaced;
     gather_ids(from, ids, live);
     for (int64_t l = 0; l < from->lists; l++) counts[l] = from->list[l]->rows - from->list[l]->removed;
     SONDE_TRY(sonde__change_take_out(change, ids, live, &replaced));
@@ -401,25 +405,29 @@ static sonde_status merge_rows(sonde_index *index, const sonde__snapshot *from, 
     for (int64_t l = 0; l < from->lists; l++) {
         SONDE_TRY(sonde__poll(index->runtime, "merge", (uint64_t)l, (uint64_t)from->lists));
         for (int64_t s = 0; s < from->list[l]->segments; s++)
-            SONDE_TRY(merge_segment(change, &index->layout, l, from->list[l]->segment[s]));
+            SONDE_TRY(merge_segment(change, &index->layout, l, from->list[l]->segment[s], buffer));
     }
     return SONDE_OK;
 }
 
 static sonde_status merge_snapshot(sonde_index *index, const sonde__snapshot *from)
 {
-    int64_t *ids = NULL, *counts = NULL;
+    int64_t *ids = NULL, *counts = NULL, row_bytes = 0;
+    uint8_t *buffer = NULL;
     sonde__change *change = NULL;
-    sonde_status status = SONDE_NEW(index->runtime, ids, from->rows - from->removed);
+    for (int c = 0; c < index->layout.columns; c++) row_bytes += index->layout.width[c];
+    sonde_status status = SONDE_NEW(index->runtime, ids, sonde__live_rows(from));
     if (status == SONDE_OK) status = SONDE_NEW(index->runtime, counts, from->lists);
+    if (status == SONDE_OK) status = SONDE_NEW(index->runtime, buffer, row_bytes);
     if (status == SONDE_OK) status = sonde__change_begin(index->store, &change);
     if (status == SONDE_OK) {
-        status = merge_rows(index, from, change, ids, counts);
+        status = merge_rows(index, from, change, ids, counts, buffer);
         if (status == SONDE_OK) status = sonde__change_commit(change);
         else sonde__change_abort(change);
     }
     sonde__free(index->runtime, ids);
     sonde__free(index->runtime, counts);
+    sonde__free(index->runtime, buffer);
     return status;
 }
 
@@ -446,7 +454,7 @@ sonde_status sonde_index_merge(sonde_index *index, const sonde_index *from)
     SONDE_TRY(check_mergeable(index, from));
     if (!from->trained) return SONDE_OK;
     sonde__visit visit = sonde__store_enter(from->store);
-    sonde_status status = visit.snapshot->rows > visit.snapshot->removed ? merge_snapshot(index, visit.snapshot)
+    sonde_status status = sonde__live_rows(visit.snapshot) > 0 ? merge_snapshot(index, visit.snapshot)
                                                                          : SONDE_OK;
     sonde__store_leave(from->store, visit);
     if (status == SONDE_OK) (void)sonde__index_autotune(index);
@@ -459,7 +467,7 @@ int64_t sonde_index_count(const sonde_index *index)
 {
     if (!index || !index->trained) return 0;
     sonde__visit visit = sonde__store_enter(index->store);
-    int64_t live = visit.snapshot->rows - visit.snapshot->removed;
+    int64_t live = sonde__live_rows(visit.snapshot);
     sonde__store_leave(index->store, visit);
     return live;
 }
@@ -487,7 +495,7 @@ static sonde__place find_id(const sonde_index *index, int64_t id, sonde__visit *
 sonde_status sonde__index_has(const sonde_index *index, int64_t id, bool *has)
 {
     *has = false;
-    if (!index->trained) return SONDE_OK;
+    if (!index->trained || id < 0) return SONDE_OK;
     sonde__visit visit;
     sonde_status status;
     sonde__place place = find_id(index, id, &visit, &status);
@@ -509,7 +517,7 @@ sonde_status sonde_index_ids(const sonde_index *index, int64_t *ids, int64_t cap
     int64_t live = 0;
     if (index->trained) {
         sonde__visit visit = sonde__store_enter(index->store);
-        live = visit.snapshot->rows - visit.snapshot->removed;
+        live = sonde__live_rows(visit.snapshot);
         gather_ids(visit.snapshot, ids, capacity);
         sonde__store_leave(index->store, visit);
     }
@@ -554,8 +562,8 @@ sonde_status sonde_index_get(const sonde_index *index, const int64_t *ids, int64
 
 static void stats_of_snapshot(const sonde__snapshot *snapshot, sonde_index_stats *stats)
 {
-    stats->count = snapshot->rows - snapshot->removed;
-    stats->removed = snapshot->removed;
+    stats->count = sonde__live_rows(snapshot);
+    stats->removed = snapshot->removed / snapshot->copies;
     stats->version = snapshot->version - 1;
     stats->lists = snapshot->lists;
     for (int64_t l = 0; l < snapshot->lists; l++) {

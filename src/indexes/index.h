@@ -26,15 +26,43 @@
 /* ---- store.c: rows, lists, snapshots ----------------------------------------------------------------- */
 
 #define SONDE__MAX_K 65536 /* hits a query */
-#define SONDE__COLUMNS 4
+#define SONDE__COLUMNS 8
+#define SONDE__BLOCK_ROWS SONDE__NIBBLE_ROWS /* rows of a block of a blocked column */
 #define SONDE__MAX_LISTS ((int64_t)1 << 27)
 #define SONDE__SEGMENT_ROWS 65536 /* most rows of a segment; a location has 16 bits for the row */
 
-/* Widths in bytes of what is stored for a row, beside its id. */
+/* Widths in bytes of what is stored for a row, beside its id. A blocked column lies as the fast scan wants it: in blocks of
+ * 32 rows, byte p of all of them side by side. No two rows share a byte, so a writer can append beside readers. */
 typedef struct sonde__layout {
     int columns;
     int64_t width[SONDE__COLUMNS];
+    bool blocked[SONDE__COLUMNS];
+    int copies; /* how often each row is stored: 0 or 1 = once; 2 = once more, under the id ~id (ivf: spilled lists) */
 } sonde__layout;
+/* The caller's id of a stored one: copies have theirs complemented. */
+static inline int64_t sonde__row_id(int64_t stored) { return stored ^ (stored >> 63); }
+
+/* Bytes of `rows` rows of a column. */
+static inline int64_t sonde__column_bytes(const sonde__layout *layout, int column, int64_t rows)
+{
+    int64_t block = layout->blocked[column] ? SONDE__BLOCK_ROWS : 1;
+    return (rows + block - 1) / block * block * layout->width[column];
+}
+/* Where byte 0 of a row of a blocked column of this width is; byte p is p * SONDE__BLOCK_ROWS behind. */
+static inline int64_t sonde__block_at(int64_t width, int64_t row)
+{
+    return row / SONDE__BLOCK_ROWS * SONDE__BLOCK_ROWS * width + row % SONDE__BLOCK_ROWS;
+}
+static inline void sonde__column_put(uint8_t *column, int64_t width, int64_t row, const uint8_t *from)
+{
+    uint8_t *to = column + sonde__block_at(width, row);
+    for (int64_t p = 0; p < width; p++) to[p * SONDE__BLOCK_ROWS] = from[p];
+}
+static inline void sonde__column_get(const uint8_t *column, int64_t width, int64_t row, uint8_t *to)
+{
+    const uint8_t *from = column + sonde__block_at(width, row);
+    for (int64_t p = 0; p < width; p++) to[p] = from[p * SONDE__BLOCK_ROWS];
+}
 
 /* Memory that one or more segments point into: an own block, or a part of an opened file. Writer only. */
 typedef struct sonde__slab {
@@ -46,7 +74,7 @@ typedef struct sonde__segment {
     int64_t count, capacity; /* rows in use and rows that fit */
     int64_t removed;         /* rows whose gone bit is set */
     int64_t *ids;
-    uint8_t *column[SONDE__COLUMNS]; /* row i at column[c] + i * width[c] */
+    uint8_t *column[SONDE__COLUMNS]; /* row i at column[c] + i * width[c], unless c is blocked */
     const uint64_t *gone;    /* bit i of word i / 64; NULL if removed == 0. Part of this header's own memory */
     sonde__slab *slab;
 } sonde__segment;
@@ -59,11 +87,18 @@ typedef struct sonde__list {
 
 typedef struct sonde__snapshot {
     uint64_t version;
-    int64_t rows, removed; /* live rows = rows - removed */
+    int64_t rows, removed; /* sums over the lists */
     int64_t next_id;       /* the id that the next row without one gets */
+    int64_t copies;        /* of each row, 1 or 2: rows and removed count all of them */
     int64_t lists;
     const sonde__list *list[];
 } sonde__snapshot;
+
+/* Rows as the caller counts them. */
+static inline int64_t sonde__live_rows(const sonde__snapshot *snapshot)
+{
+    return (snapshot->rows - snapshot->removed) / snapshot->copies;
+}
 
 typedef struct sonde__store sonde__store;
 sonde_status sonde__store_create(sonde_runtime *runtime, const sonde__layout *layout, int64_t lists,
@@ -107,7 +142,7 @@ sonde_status sonde__change_begin(sonde__store *store, sonde__change **change);
 sonde_status sonde__change_reserve(sonde__change *change, const int64_t *counts);
 /* Appends one row; columns[c] points at width[c] bytes. Ids must not be stored (see take_out). */
 sonde_status sonde__change_append(sonde__change *change, int64_t list, int64_t id, const uint8_t *const *columns);
-/* Removes stored ids; unknown ones are passed over. *removed counts. */
+/* Removes stored ids, with their copies; unknown ones are passed over. *removed counts ids. */
 sonde_status sonde__change_take_out(sonde__change *change, const int64_t *ids, int64_t count, int64_t *removed);
 /* Rewrites segments that hold removed rows, spare room or too few rows (all), or only those that are a quarter removed. Stops
  * after about 64 MiB with *more = true: commit and begin anew, so that nothing is ever held twice. Alone in its change. */
@@ -120,6 +155,15 @@ const sonde__snapshot *sonde__change_base(const sonde__change *change); /* what 
 sonde_status sonde__change_commit(sonde__change *change); /* on failure it has been aborted */
 void sonde__change_abort(sonde__change *change);          /* NULL is fine */
 uint64_t sonde__store_bytes(const sonde__store *store, uint64_t *mapped);
+/* A row's bytes of a column, whatever its layout: in place, or copied to `buffer` (width bytes). */
+static inline const uint8_t *sonde__segment_row(const sonde__layout *layout, const sonde__segment *segment, int column,
+                                                int64_t row, uint8_t *buffer)
+{
+    int64_t width = layout->width[column];
+    if (!layout->blocked[column]) return segment->column[column] + row * width;
+    sonde__column_get(segment->column[column], width, row, buffer);
+    return buffer;
+}
 /* Bytes that rows of this layout take when they come in one add. */
 uint64_t sonde__layout_bytes(const sonde__layout *layout, int64_t rows, int64_t lists);
 
@@ -148,17 +192,19 @@ typedef struct sonde__hit {
     sonde__place place;
 } sonde__hit;
 
-/* The best `capacity` hits by (score descending, id ascending); a heap with the worst on top. In range mode it keeps all
- * hits with score >= floor and grows. NaN never enters. */
+/* The best `capacity` hits by (score descending, id ascending), and between settlements some more. In range mode it keeps
+ * all hits with score >= floor and grows. NaN never enters. */
 typedef struct sonde__top {
     sonde__hit *hits;
     int64_t capacity, count;
-    float threshold;        /* a score must be > this to have a chance: one step below the worst kept, or below floor */
+    float threshold;        /* a score must be > this to have a chance: one step below what so many reach, or below floor */
     bool range;
     sonde_runtime *runtime; /* range mode: where it grows */
     sonde_status status;    /* range mode: a failed growth */
 } sonde__top;
+int64_t sonde__top_room(int64_t capacity); /* hits of storage that a top needs */
 void sonde__top_init(sonde__top *top, sonde__hit *storage, int64_t capacity);
+void sonde__top_settle(sonde__top *top); /* drops what is beyond capacity; sort and merge do not need it */
 void sonde__top_init_range(sonde__top *top, sonde_runtime *runtime, float floor);
 void sonde__top_push(sonde__top *top, float score, int64_t id, sonde__place place);
 void sonde__top_merge(sonde__top *top, const sonde__top *other);
@@ -218,6 +264,7 @@ typedef struct sonde__search {
     int64_t k;              /* range: the k that the effort is chosen for */
     float recall;           /* in (0, 1], or 0 when effort is given */
     int64_t effort, refine;
+    float gap;              /* with effort: as in sonde_operating_point */
     int threads;            /* resolved, >= 1; 1 when a filter calls back */
     const sonde_filter *filter;
     int64_t filter_count;   /* 0, 1 or queries */
@@ -252,6 +299,8 @@ typedef struct sonde__curve {
  * without a curve (NULL), a cautious guess. At most max_effort. */
 void sonde__curve_choose(const sonde__curve *curve, int64_t rows, int64_t k, float recall, int64_t max_effort,
                          int64_t *effort, int64_t *refine);
+/* The gap that belongs to an effort chosen for k; 0 without a curve. */
+float sonde__curve_gap(const sonde__curve *curve, int64_t k, int64_t effort);
 /* Shows a curve to the searches from now on and retires the old one. */
 void sonde__curve_show(sonde_index *index, const sonde__curve *curve);
 /* Called after an add: calibrates on stored rows when there are >= 1,000 and none or an outgrown own curve. */
@@ -266,7 +315,7 @@ typedef struct sonde__index_method {
     int64_t (*min_rows)(const sonde_index *index);                    /* fewest training rows; NULL: learns nothing */
     /* Learns from rows (checked, finite, >= min_rows). Sets layout and lists. On failure the index is as before. */
     sonde_status (*train)(sonde_index *index, const sonde_array *rows);
-    /* The list of each row. NULL: all rows go to list 0. Parallel inside. */
+    /* The list of each row, then of each row's copy if the layout has copies. NULL: all rows go to list 0. Parallel inside. */
     sonde_status (*place)(const sonde_index *index, const sonde_array *rows, int32_t *lists);
     /* Encodes rows [begin, end) into columns[c] + (i - begin) * width[c]. lists[i] as placed (NULL if place is). Serial,
      * called from a parallel loop. */
@@ -287,6 +336,9 @@ typedef struct sonde__index_method {
     bool (*refines)(const sonde_index *index); /* candidates are scored again, so the refine depth matters; NULL: no */
     uint64_t (*learned_bytes)(const sonde_index *index);                   /* memory of learned parts; NULL: none */
     int64_t (*max_effort)(const sonde_index *index);                       /* NULL: always exact, nothing to calibrate */
+    /* Gaps (sonde_operating_point) with which n queries have these mean efforts. NULL: efforts are the same for all. */
+    sonde_status (*gaps)(const sonde_index *index, const float *queries, int64_t n, int threads, const int64_t *efforts,
+                         int64_t count, float *gaps);
 } sonde__index_method;
 
 struct sonde_index {

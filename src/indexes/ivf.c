@@ -1,22 +1,28 @@
 /* ivf.c: the inverted file: rows in lists by nearest centroid; a search visits the lists whose centroids are nearest.
  *
  * Learned: `nlist` centroids by k-means on a sample, and a code for the rows (or for their differences from the
- * centroid: residual). Scores on codes are inner products with the reconstruction x' (docs/metrics.md): l2      2 <q,
- * x'> - |x|^2       the second term, of the row itself, is stored with it as its bias ip      <q, x'> cosine  as ip;
- * rows and queries are brought to unit length (zero vectors stay zero) and with residual codes <q, x'> = <q,
- * centroid> + <q, code>, so no table is ever built for a list. A refine tier (f16 or f32) keeps the row itself for a
- * second, direct score of the best candidates.
+ * centroid: residual). Scores on codes are inner products with the reconstruction x' (docs/metrics.md):
  *
- * Cost: a row takes code bytes + 8 (id) + 4 (l2) + refine tier; a search O(nlist dim + share of lists visited x n x
- * code bytes).
+ *     l2      2 <q, x'> - |x|^2    the second term, of the row itself, is stored with it as its bias
+ *     ip      <q, x'>
+ *     cosine  as ip; rows and queries are brought to unit length (zero vectors stay zero)
+ *
+ * and with residual codes <q, x'> = <q, centroid> + <q, code>, so no table is ever built for a list (ivf_encode.c says
+ * what else a row's bias holds). Codes of 4-bit numbers lie in blocks for the fast scan (fast.c). The best candidates get
+ * a second score: by the whole code where the fast scan saw only a part of it, by another code, or by the row itself
+ * (f16, f32).
+ *
+ * Cost: a row takes code bytes + 8 (id) + 4 for each number + refine tier; a search O(nlist dim + share of lists visited
+ * x n x code bytes).
  *
  * Source: Sivic and Zisserman, "Video Google" (2003); Jegou, Douze, Schmid, "Product quantization for nearest
  * neighbor search" (2011).
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/handle.h"
 #include "indexes/direct.h"
-#include "indexes/ivf.h"
+#include "indexes/ivf_search.h"
 
 #include <math.h>
 
@@ -24,13 +30,30 @@
 
 #define CHUNK 4096         /* rows converted at a time */
 #define F16_LIMIT 65520.0f /* from here on f16 rounds to infinity */
+#define COARSE_LEAST 256   /* lists from which on 8-bit products with centroids pay */
+#define CODE_MOST (SONDE__MAX_DIM + 256) /* bytes of the longest code that lies in two columns */
 
 static const sonde__key keys[] = {
     {"nlist", SONDE__KEY_INT, "auto", 1, 134217727, "auto", NULL,
      "number of lists; auto: 4 sqrt(n) of the training rows"},
     {"code", SONDE__KEY_SPEC, "flat", 0, 0, "flat", "quantizer", "how rows are stored; flat: f32 as they are"},
-    {"residual", SONDE__KEY_WORD, "auto", 0, 0, "auto|yes|no", NULL, "code x - centroid instead of x; auto: for pq"},
-    {"refine", SONDE__KEY_WORD, "none", 0, 0, "none|f16|f32", NULL, "keep rows to score the best candidates again"},
+    {"residual", SONDE__KEY_WORD, "auto", 0, 0, "auto|yes|no", NULL,
+     "code x - centroid instead of x; auto: for l2, where the code is pq, opq, rq, rabitq or of bits"},
+    {"refine", SONDE__KEY_SPEC, "none", 0, 0, "none|f16|f32", "quantizer",
+     "keep rows, or finer codes of them, to score the best candidates again"},
+    {"lists", SONDE__KEY_WORD, "codes", 0, 0, "codes|lorann", NULL,
+     "how lists are scored: by codes of their rows, or by a product of low rank for each list (LoRANN)"},
+    {"rank", SONDE__KEY_INT, "auto", 1, SONDE__LORANN_RANK, "auto", NULL,
+     "lorann: numbers kept of a row; auto: 32, or half of dims"},
+    {"dims", SONDE__KEY_INT, "auto", 1, SONDE__LORANN_DIMS, "auto", NULL,
+     "lorann: axes of the rows that are looked at; auto: 256, or dim"},
+    {"unbias", SONDE__KEY_WORD, "yes", 0, 0, "yes|no", NULL,
+     "4-bit codes: keep for each row what makes up for the length that its code loses (4 bytes)"},
+    {"spill", SONDE__KEY_WORD, "none", 0, 0, "none|soar", NULL,
+     "store each row in a second list too, chosen so that its difference from the first centroid tells little there (SOAR)"},
+    {"lambda", SONDE__KEY_REAL, "1", 0, 1000, NULL, NULL, "soar: weight of what both differences have in common"},
+    {"coarse", SONDE__KEY_WORD, "auto", 0, 0, "auto|exact|i8", NULL,
+     "how lists are chosen: by exact products with the centroids, or in 8-bit integers; auto: i8 from 256 lists on"},
     {"iters", SONDE__KEY_INT, "10", 1, 1000, NULL, NULL, "k-means iterations"},
     {"sample", SONDE__KEY_INT, "256", 39, 65536, NULL, NULL, "training rows for each list, at most"},
     {"seed", SONDE__KEY_INT, "1", 0, 9007199254740992.0, NULL, NULL, "of the random choices in training"},
@@ -44,29 +67,78 @@ static const sonde__input_key inputs[] = {
 
 /* ---- making ------------------------------------------------------------------------------------------ */
 
+/* Lists of low rank have a code of their own, for the few numbers that a row is there. */
+static sonde_status create_lorann(sonde_index *index, sonde__ivf *ivf)
+{
+    if (sonde__param_spec(index->params, "code"))
+        return sonde__fail(SONDE_INVALID_ARGUMENT, "ivf: lists=lorann has a code of its own; leave code out");
+    if (sonde__param_is(index->params, "residual", "no"))
+        return sonde__fail(SONDE_INVALID_ARGUMENT,
+                           "ivf: lists=lorann is made of differences from centroids; say residual=auto");
+    SONDE_TRY(sonde__lorann_create(index, &ivf->lorann));
+    sonde_status status = sonde_quantizer_create("sq(bits=8, range=minmax, query=i8)", ivf->lorann->rank, index->runtime,
+                                                 &ivf->code);
+    return status == SONDE_OK ? status : sonde__fail_within(status, "ivf: lists");
+}
+
 static sonde_status create_code(sonde_index *index, sonde__ivf *ivf)
 {
+    if (sonde__param_is(index->params, "lists", "lorann")) return create_lorann(index, ivf);
     const sonde__params *code = sonde__param_spec(index->params, "code");
     sonde_status status = sonde_quantizer_create(code ? sonde__params_text(code) : "raw", index->dim, index->runtime,
                                                  &ivf->code);
     return status == SONDE_OK ? status : sonde__fail_within(status, "ivf: code");
 }
 
+static sonde_status create_refine(sonde_index *index, sonde__ivf *ivf)
+{
+    const sonde__params *refine = sonde__param_spec(index->params, "refine");
+    if (!refine) return SONDE_OK;
+    sonde_status status = sonde_quantizer_create(sonde__params_text(refine), index->dim, index->runtime, &ivf->refine);
+    return status == SONDE_OK ? status : sonde__fail_within(status, "ivf: refine");
+}
+
+/* A further column if it is wanted, else -1. */
+static int add_column(sonde__layout *layout, bool wanted, int64_t width)
+{
+    if (!wanted) return -1;
+    layout->width[layout->columns] = width;
+    return layout->columns++;
+}
+
 static void set_layout(sonde_index *index, sonde__ivf *ivf)
 {
+    const sonde_quantizer *code = ivf->code;
     sonde__layout *layout = &index->layout;
+    bool l2 = index->metric == SONDE_METRIC_L2, fast = ivf->nibbles > 0;
     bool f16 = sonde__param_is(index->params, "refine", "f16");
-    *layout = (sonde__layout){1, {ivf->code->code_bytes}};
-    ivf->bias_column = ivf->refine_column = -1;
-    if (index->metric == SONDE_METRIC_L2) {
-        ivf->bias_column = layout->columns;
-        layout->width[layout->columns++] = 4;
-    }
-    if (!sonde__param_is(index->params, "refine", "none")) {
-        ivf->refine_kind = f16 ? SONDE__ROW_F16 : SONDE__ROW_F32;
-        ivf->refine_column = layout->columns;
-        layout->width[layout->columns++] = index->dim * (f16 ? 2 : 4);
-    }
+    int64_t head = fast ? (ivf->nibbles + 1) / 2 : code->code_bytes;
+    *layout = (sonde__layout){.columns = 1, .width = {head}, .blocked = {fast}};
+    ivf->tail_column = add_column(layout, fast && code->code_bytes > head, code->code_bytes - head);
+    ivf->scale_column = add_column(layout, fast && (ivf->unbiased || code->method->nibble_scales), 4);
+    ivf->bias_column = add_column(layout, l2 || (ivf->residual && !ivf->lorann), 4);
+    ivf->refine_kind = f16 ? SONDE__ROW_F16 : SONDE__ROW_F32;
+    bool tier = !sonde__param_is(index->params, "refine", "none");
+    ivf->second_bias_column = add_column(layout, ivf->finer && (l2 || ivf->residual), 4);
+    /* Without residuals the first bias is that number already. */
+    ivf->row_bias_column = add_column(layout, tier && l2 && ivf->residual, 4);
+    if (tier && l2 && !ivf->residual) ivf->row_bias_column = ivf->bias_column;
+    ivf->refine_column = add_column(layout, tier, ivf->refine ? ivf->refine->code_bytes : index->dim * (f16 ? 2 : 4));
+}
+
+/* A second copy needs a second list. */
+static void set_copies(sonde_index *index)
+{
+    index->layout.copies = sonde__param_is(index->params, "spill", "soar") && index->lists > 1 ? 2 : 1;
+}
+
+/* Which codes are better made of differences from the centroid: those that would spend bits on it. For inner products
+ * whole rows are better on embeddings: all of them lose the same share of their length, which residuals do not. */
+static bool wants_residual(const sonde_index *index, const sonde__ivf *ivf)
+{
+    if (ivf->lorann) return true;
+    if (!sonde__param_is(index->params, "residual", "auto")) return sonde__param_is(index->params, "residual", "yes");
+    return ivf->code->method->nibbles && !ivf->code->method->exact && index->metric == SONDE_METRIC_L2;
 }
 
 static sonde_status create(sonde_index *index)
@@ -77,12 +149,20 @@ static sonde_status create(sonde_index *index)
     SONDE_TRY(SONDE_NEW_ZERO(index->runtime, ivf, 1));
     index->state = ivf;
     SONDE_TRY(create_code(index, ivf));
-    if (ivf->code->method->exact && !sonde__param_is(index->params, "refine", "none"))
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "ivf: refine=%s adds nothing to an exact code; say refine=none",
-                           sonde__param_word(index->params, "refine"));
-    ivf->residual = sonde__param_is(index->params, "residual", "yes") ||
-                    (sonde__param_is(index->params, "residual", "auto") &&
-                     strcmp(ivf->code->method->method.name, "pq") == 0);
+    SONDE_TRY(create_refine(index, ivf));
+    const sonde__quantizer_method *method = ivf->code->method;
+    if (method->exact && !sonde__param_is(index->params, "refine", "none"))
+        return sonde__fail(SONDE_INVALID_ARGUMENT, "ivf: refine adds nothing to an exact code; say refine=none");
+    ivf->residual = wants_residual(index, ivf);
+    ivf->nibbles = method->nibbles ? method->nibbles(ivf->code) : 0;
+    /* More in a code than its numbers and the factors that the scan has: a second, better score. */
+    if (ivf->code->code_bytes > CODE_MOST) ivf->nibbles = 0;
+    ivf->unbiased = ivf->nibbles > 0 && !method->nibble_scales && sonde__param_is(index->params, "unbias", "yes");
+    ivf->finer = ivf->nibbles > 0 && method->finer && method->finer(ivf->code);
+    if (ivf->finer && ivf->refine)
+        return sonde__fail(SONDE_INVALID_ARGUMENT,
+                           "ivf: code=%s is scored twice already; give a code of one level, or refine=f16, f32 or none",
+                           sonde_quantizer_spec(ivf->code));
     if (ivf->residual && ivf->code->method->exact)
         return sonde__fail(SONDE_INVALID_ARGUMENT, "ivf: residual=yes needs a code that loses something; code is %s",
                            sonde_quantizer_spec(ivf->code));
@@ -91,13 +171,47 @@ static sonde_status create(sonde_index *index)
     return SONDE_OK;
 }
 
+static bool wants_coarse(const sonde_index *index, int64_t lists)
+{
+    if (!sonde__param_is(index->params, "coarse", "auto")) return sonde__param_is(index->params, "coarse", "i8");
+    return lists >= COARSE_LEAST && index->dim >= 16;
+}
+
+static void drop_coarse(const sonde_index *index, sonde__ivf *ivf)
+{
+    sonde_quantizer_free(ivf->coarse);
+    sonde__free(index->runtime, ivf->coarse_codes);
+    ivf->coarse = NULL;
+    ivf->coarse_codes = NULL;
+}
+
+/* The centroids once more, in 8 bits a column: made from them, never stored. */
+static sonde_status make_coarse(const sonde_index *index, const float *centroids, int64_t lists, sonde__ivf *made)
+{
+    made->coarse = NULL;
+    made->coarse_codes = NULL;
+    if (!wants_coarse(index, lists)) return SONDE_OK;
+    SONDE_TRY(sonde_quantizer_create("sq(bits=8, range=minmax)", index->dim, index->runtime, &made->coarse));
+    sonde_quantizer *coarse = made->coarse;
+    sonde_status status = sonde__quantizer_train_f32(coarse, centroids, lists, 0);
+    if (status == SONDE_OK) status = SONDE_NEW(index->runtime, made->coarse_codes, lists * coarse->code_bytes);
+    if (status == SONDE_OK)
+        status = coarse->method->encode(coarse, centroids, index->dim, lists, made->coarse_codes, coarse->code_bytes);
+    if (status != SONDE_OK) drop_coarse(index, made);
+    return status;
+}
+
 static void drop(sonde_index *index)
 {
     sonde__ivf *ivf = index->state;
     if (!ivf) return;
     sonde_quantizer_free(ivf->code);
+    sonde_quantizer_free(ivf->refine);
+    sonde__lorann_free(index->runtime, ivf->lorann);
+    drop_coarse(index, ivf);
     sonde__blob_free(index->runtime, &ivf->centroids);
     sonde__free(index->runtime, ivf->norms);
+    sonde__free(index->runtime, ivf->factors);
     sonde__free(index->runtime, ivf);
 }
 
@@ -129,7 +243,8 @@ static int64_t choose_nlist(const sonde_index *index, int64_t n)
 static int64_t min_rows(const sonde_index *index)
 {
     const sonde__ivf *ivf = index->state;
-    return sonde__max_i64(sonde__max_i64(1, ivf->code->min_rows), sonde__param_int(index->params, "nlist"));
+    int64_t least = sonde__max_i64(ivf->code->min_rows, ivf->refine ? ivf->refine->min_rows : 1);
+    return sonde__max_i64(sonde__max_i64(1, least), sonde__param_int(index->params, "nlist"));
 }
 
 /* At most `most` rows, one from each of `most` equal strata, so that the choice does not depend on order or threads.
@@ -153,6 +268,7 @@ static sonde_status take_sample(const sonde_index *index, const sonde_array *row
 }
 
 typedef struct subtracting {
+    const sonde__ivf *ivf;
     const float *centroids;
     const int32_t *list;
     float *x;
@@ -164,27 +280,61 @@ static sonde_status subtract_chunk(void *context, int64_t begin, int64_t end, in
     (void)worker;
     const subtracting *s = context;
     for (int64_t i = begin; i < end; i++)
-        sonde__kernels_get()->axpy(-1, s->centroids + s->list[i] * s->dim, s->dim, s->x + i * s->dim);
+        sonde__kernels_get()->axpy(-sonde__ivf_factor(s->ivf, s->list[i]), s->centroids + s->list[i] * s->dim, s->dim,
+                                   s->x + i * s->dim);
     return SONDE_OK;
 }
 
+/* Centroids of length 1 say where rows point; what is coded should be their difference from the mean of the list. */
+static sonde_status list_factors(const sonde_index *index, const float *centroids, int64_t lists, const float *x, int64_t n,
+                                 const int32_t *list, sonde__ivf *made)
+{
+    int64_t *count;
+    SONDE_TRY(SONDE_NEW_ZERO(index->runtime, made->factors, lists));
+    SONDE_TRY(SONDE_NEW_ZERO(index->runtime, count, lists));
+    for (int64_t i = 0; i < n; i++) {
+        float ip;
+        sonde__kernels_get()->ip_rows[SONDE__ROW_F32](x + i * index->dim, centroids + list[i] * index->dim, 0, 1,
+                                                      index->dim, &ip);
+        made->factors[list[i]] += (ip - made->factors[list[i]]) / (float)++count[list[i]];
+    }
+    sonde__free(index->runtime, count);
+    return SONDE_OK;
+}
+
+/* Lists of low rank from differences x, and their code. */
+static sonde_status train_lorann(const sonde_index *index, sonde__ivf *made, const float *x, int64_t n,
+                                 const int32_t *list)
+{
+    uint64_t seed = (uint64_t)sonde__param_int(index->params, "seed");
+    float *numbers = NULL;
+    sonde_status status = sonde__lorann_train(index->runtime, made->lorann, x, n, list, seed);
+    if (status == SONDE_OK) status = SONDE_NEW(index->runtime, numbers, n * made->code->dim);
+    if (status == SONDE_OK) status = sonde__lorann_numbers_of(index->runtime, made->lorann, x, n, list, numbers);
+    if (status == SONDE_OK) status = sonde__quantizer_train_f32(made->code, numbers, n, 0);
+    sonde__free(index->runtime, numbers);
+    return status;
+}
+
 /* Trains the code on the sample, or on what is left of it after its centroids. x is changed. */
-static sonde_status train_code(const sonde_index *index, sonde_quantizer *code, const float *centroids, int64_t lists,
+static sonde_status train_code(const sonde_index *index, sonde__ivf *made, const float *centroids, int64_t lists,
                                float *x, int64_t n)
 {
-    const sonde__ivf *ivf = index->state;
-    if (!code->method->train) return SONDE_OK;
-    if (ivf->residual) {
+    if (made->residual) {
         int32_t *list;
         SONDE_TRY(SONDE_NEW(index->runtime, list, n));
         sonde_status status = sonde__assign(index->runtime, 0, x, index->dim, n, index->dim, centroids, lists,
                                             spherical(index), list, NULL);
-        subtracting s = {centroids, list, x, index->dim};
+        if (status == SONDE_OK && made->lorann)
+            status = sonde__lorann_axes(index->runtime, made->lorann, lists, x, n, !spherical(index));
+        if (status == SONDE_OK && spherical(index)) status = list_factors(index, centroids, lists, x, n, list, made);
+        subtracting s = {made, centroids, list, x, index->dim};
         if (status == SONDE_OK) status = sonde__parallel_for(index->runtime, 0, n, 1024, NULL, subtract_chunk, &s);
+        if (status == SONDE_OK && made->lorann) status = train_lorann(index, made, x, n, list);
         sonde__free(index->runtime, list);
-        if (status != SONDE_OK) return status;
+        if (status != SONDE_OK || made->lorann) return status;
     }
-    return sonde__quantizer_train_f32(code, x, n, 0);
+    return made->code->method->train ? sonde__quantizer_train_f32(made->code, x, n, 0) : SONDE_OK;
 }
 
 static sonde_status centroid_norms(const sonde_index *index, const float *centroids, int64_t lists, float **norms)
@@ -195,9 +345,9 @@ static sonde_status centroid_norms(const sonde_index *index, const float *centro
     return SONDE_OK;
 }
 
-/* Clusters the sample and trains a code on it, into the given new parts. */
+/* Clusters the sample and trains the codes on it, into the given new parts. */
 static sonde_status train_parts(const sonde_index *index, const sonde_array *rows, int64_t lists, float *centroids,
-                                sonde_quantizer *code)
+                                sonde__ivf *made)
 {
     float *x = NULL;
     int64_t n = 0;
@@ -212,7 +362,8 @@ static sonde_status train_parts(const sonde_index *index, const sonde_array *row
                                      .stage = "train lists"};
     if (status == SONDE_OK)
         status = sonde__kmeans(index->runtime, x, index->dim, n, index->dim, &options, centroids, NULL);
-    if (status == SONDE_OK) status = train_code(index, code, centroids, lists, x, n);
+    if (status == SONDE_OK && made->refine) status = sonde__quantizer_train_f32(made->refine, x, n, 0);
+    if (status == SONDE_OK) status = train_code(index, made, centroids, lists, x, n);
     sonde__free(index->runtime, x);
     return status;
 }
@@ -221,25 +372,38 @@ static sonde_status train(sonde_index *index, const sonde_array *rows)
 {
     int64_t lists = choose_nlist(index, rows->rows);
     sonde__ivf *ivf = index->state, made = *ivf;
-    made.code = NULL;
-    made.norms = NULL;
+    made.code = made.refine = made.coarse = NULL;
+    made.coarse_codes = NULL;
+    made.norms = made.factors = NULL;
+    made.lorann = NULL;
     made.centroids = (sonde__blob){NULL, (uint64_t)(lists * index->dim) * sizeof(float), true};
     float *centroids;
     sonde_status status = SONDE_NEW(index->runtime, centroids, lists * index->dim);
     if (status == SONDE_OK) status = create_code(index, &made);
-    if (status == SONDE_OK) status = train_parts(index, rows, lists, centroids, made.code);
+    if (status == SONDE_OK) status = create_refine(index, &made);
+    if (status == SONDE_OK) status = train_parts(index, rows, lists, centroids, &made);
+    if (status == SONDE_OK) status = make_coarse(index, centroids, lists, &made);
     if (status == SONDE_OK) status = centroid_norms(index, centroids, lists, &made.norms);
     if (status != SONDE_OK) {
+        drop_coarse(index, &made);
         sonde__free(index->runtime, centroids);
         sonde_quantizer_free(made.code);
+        sonde_quantizer_free(made.refine);
+        sonde__lorann_free(index->runtime, made.lorann);
+        sonde__free(index->runtime, made.factors);
         return status;
     }
+    sonde__lorann_free(index->runtime, ivf->lorann);
+    sonde__free(index->runtime, ivf->factors);
     sonde_quantizer_free(ivf->code);
+    sonde_quantizer_free(ivf->refine);
+    drop_coarse(index, ivf);
     sonde__blob_free(index->runtime, &ivf->centroids);
     sonde__free(index->runtime, ivf->norms);
     made.centroids.data = centroids;
     *ivf = made;
     index->lists = lists;
+    set_copies(index);
     return SONDE_OK;
 }
 
@@ -259,6 +423,8 @@ static sonde_status place(const sonde_index *index, const sonde_array *rows, int
         if (status == SONDE_OK)
             status = sonde__assign(index->runtime, 0, x, index->dim, count, index->dim, ivf->centroids.data,
                                    index->lists, spherical(index), lists + i, NULL);
+        if (status == SONDE_OK && index->layout.copies > 1)
+            status = sonde__ivf_spill(index, x, count, lists + i, lists + rows->rows + i);
     }
     sonde__free(index->runtime, x);
     return status;
@@ -268,7 +434,7 @@ static sonde_status place(const sonde_index *index, const sonde_array *rows, int
 static sonde_status check_rows(const sonde_index *index, const float *x, int64_t begin, int64_t n)
 {
     const sonde__ivf *ivf = index->state;
-    bool f16 = ivf->refine_column >= 0 && ivf->refine_kind == SONDE__ROW_F16;
+    bool f16 = ivf->refine_column >= 0 && !ivf->refine && ivf->refine_kind == SONDE__ROW_F16;
     for (int64_t i = 0; i < n; i++) {
         if (!(sonde__kernels_get()->norm2(x + i * index->dim, index->dim) <= SONDE__LENGTH2_MAX))
             return sonde__fail(
@@ -286,25 +452,6 @@ static sonde_status check_rows(const sonde_index *index, const float *x, int64_t
     return SONDE_OK;
 }
 
-/* rows as f32 in x, which is changed. */
-static sonde_status fill_rows(const sonde_index *index, float *x, int64_t n, const int32_t *list,
-                              uint8_t *const *columns)
-{
-    const sonde__ivf *ivf = index->state;
-    const sonde__kernels *kernels = sonde__kernels_get();
-    int64_t d = index->dim;
-    if (ivf->refine_column >= 0 && ivf->refine_kind == SONDE__ROW_F32)
-        memcpy(columns[ivf->refine_column], x, (size_t)(n * d) * sizeof *x);
-    if (ivf->refine_column >= 0 && ivf->refine_kind == SONDE__ROW_F16)
-        kernels->f32_to_f16(x, n * d, (uint16_t *)(void *)columns[ivf->refine_column]);
-    for (int64_t i = 0; i < n; i++) {
-        float bias = -kernels->norm2(x + i * d, d);
-        if (ivf->bias_column >= 0) memcpy(columns[ivf->bias_column] + i * 4, &bias, 4);
-        if (ivf->residual) kernels->axpy(-1, sonde__ivf_centroid(ivf, d, list[i]), d, x + i * d);
-    }
-    return ivf->code->method->encode(ivf->code, x, d, n, columns[0], index->layout.width[0]);
-}
-
 static sonde_status fill(const sonde_index *index, const sonde_array *rows, int64_t begin, int64_t end,
                          const int32_t *lists, uint8_t *const *columns)
 {
@@ -317,7 +464,7 @@ static sonde_status fill(const sonde_index *index, const sonde_array *rows, int6
         read_rows(index, rows, begin, n, x);
         status = check_rows(index, x, begin, n);
     }
-    if (status == SONDE_OK) status = fill_rows(index, x, n, lists + begin, columns);
+    if (status == SONDE_OK) status = sonde__ivf_encode(index, x, n, lists + begin, columns);
     sonde__scratch_give(index->runtime, scratch);
     return status;
 }
@@ -328,45 +475,74 @@ static void get(const sonde_index *index, const sonde__snapshot *snapshot, sonde
 {
     const sonde__ivf *ivf = index->state;
     const sonde__segment *segment = sonde__place_in(snapshot, where);
-    int64_t row = sonde__place_row(where);
-    if (ivf->refine_column >= 0) {
-        int c = ivf->refine_column;
-        sonde__kernels_get()->to_f32[ivf->refine_kind](segment->column[c] + row * index->layout.width[c], index->dim,
-                                                       out);
+    int64_t row = sonde__place_row(where), refine = ivf->refine_column;
+    uint8_t code[CODE_MOST];
+    if (refine >= 0) {
+        const uint8_t *stored = segment->column[refine] + row * index->layout.width[refine];
+        if (ivf->refine)
+            ivf->refine->method->decode(ivf->refine, stored, index->layout.width[refine], 1, out, index->dim);
+        else sonde__kernels_get()->to_f32[ivf->refine_kind](stored, index->dim, out);
         return;
     }
-    ivf->code->method->decode(ivf->code, segment->column[0] + row * index->layout.width[0], index->layout.width[0], 1,
-                              out, index->dim);
+    sonde__ivf_decode(ivf, sonde__place_list(where), sonde__ivf_code(ivf, &index->layout, segment, row, code), out);
     if (ivf->residual)
-        sonde__kernels_get()->axpy(1, sonde__ivf_centroid(ivf, index->dim, sonde__place_list(where)), index->dim,
-                                   out);
+        sonde__kernels_get()->axpy(sonde__ivf_factor(ivf, sonde__place_list(where)),
+                                   sonde__ivf_centroid(ivf, index->dim, sonde__place_list(where)), index->dim, out);
+}
+
+/* Codes that no encoder can have made. */
+static sonde_status check_codes(const sonde_index *index, const sonde__segment *segment, int64_t list)
+{
+    const sonde__ivf *ivf = index->state;
+    const sonde_quantizer *code = ivf->code, *refine = ivf->refine;
+    uint8_t buffer[CODE_MOST];
+    for (int64_t r = 0; code->method->valid && r < segment->count; r++)
+        if (!code->method->valid(code, sonde__ivf_code(ivf, &index->layout, segment, r, buffer), code->code_bytes, 1))
+            return sonde__fail(SONDE_CORRUPT, "list %lld holds a code that %s cannot have made", (long long)list,
+                               sonde_quantizer_spec(code));
+    if (refine && refine->method->valid &&
+        !refine->method->valid(refine, segment->column[ivf->refine_column], refine->code_bytes, segment->count))
+        return sonde__fail(SONDE_CORRUPT, "list %lld holds a code that %s cannot have made", (long long)list,
+                           sonde_quantizer_spec(refine));
+    return SONDE_OK;
+}
+
+/* Numbers of rows: biases without residuals are minus squared lengths, all others anything finite. */
+static sonde_status check_numbers(const sonde_index *index, const sonde__segment *segment, int64_t list, int column)
+{
+    const sonde__ivf *ivf = index->state;
+    bool lengths = (column == ivf->bias_column && !ivf->residual) || column == ivf->row_bias_column;
+    for (int64_t r = 0; column >= 0 && r < segment->count; r++) {
+        float value;
+        memcpy(&value, segment->column[column] + r * 4, sizeof value);
+        if (!isfinite(value) || (lengths && !(value <= 0)))
+            return sonde__fail(SONDE_CORRUPT, "list %lld: row %lld has the number %g, which no row has", (long long)list,
+                               (long long)r, (double)value);
+    }
+    return SONDE_OK;
 }
 
 static sonde_status check(const sonde_index *index, const sonde__segment *segment, int64_t list)
 {
     const sonde__ivf *ivf = index->state;
-    if (ivf->code->method->valid &&
-        !ivf->code->method->valid(ivf->code, segment->column[0], index->layout.width[0], segment->count))
-        return sonde__fail(SONDE_CORRUPT, "list %lld holds a code that %s cannot have made", (long long)list,
-                           sonde_quantizer_spec(ivf->code));
-    if (ivf->bias_column < 0) return SONDE_OK;
-    const uint8_t *bias = segment->column[ivf->bias_column];
-    for (int64_t r = 0; r < segment->count; r++) {
-        float value;
-        memcpy(&value, bias + r * 4, sizeof value);
-        if (!(value <= 0) || !isfinite(value))
-            return sonde__fail(SONDE_CORRUPT, "list %lld: row %lld has the squared length %g", (long long)list,
-                               (long long)r, (double)-value);
-    }
-    return SONDE_OK;
+    SONDE_TRY(check_codes(index, segment, list));
+    SONDE_TRY(check_numbers(index, segment, list, ivf->scale_column));
+    SONDE_TRY(check_numbers(index, segment, list, ivf->bias_column));
+    SONDE_TRY(check_numbers(index, segment, list, ivf->row_bias_column));
+    return check_numbers(index, segment, list, ivf->second_bias_column);
+}
+
+static uint64_t code_learned(const sonde_quantizer *code)
+{
+    return code && code->method->learned_bytes ? code->method->learned_bytes(code) : 0;
 }
 
 static uint64_t learned_for(const sonde_index *index, int64_t lists)
 {
     const sonde__ivf *ivf = index->state;
-    const sonde__quantizer_method *code = ivf->code->method;
     return (uint64_t)(lists * (index->dim + 1)) * sizeof(float) +
-           (code->learned_bytes ? code->learned_bytes(ivf->code) : 0);
+           (wants_coarse(index, lists) ? (uint64_t)(lists * index->dim) : 0) + code_learned(ivf->code) + code_learned(ivf->refine) +
+           (ivf->lorann ? sonde__lorann_bytes(ivf->lorann, lists) : 0);
 }
 
 static uint64_t learned_bytes(const sonde_index *index) { return learned_for(index, index->lists); }
@@ -378,7 +554,8 @@ static sonde_status estimate(sonde_index *index, int64_t rows, uint64_t *learned
     *learned = learned_for(index, index->lists);
     int64_t sampled = sonde__max_i64(65536, index->lists * sonde__param_int(index->params, "sample"));
     int64_t bounds = index->lists / 16 + 16;              /* what k-means remembers of a row */
-    int64_t query = index->lists + 2 * index->dim + 2000; /* and calibration of a query */
+    int64_t query = index->lists + 2 * index->dim + 6000; /* and calibration of a query */
+    if (ivf->code->method->train) sampled += sonde__min_i64(sampled, 65536); /* codes train on a copy */
     *building = (uint64_t)(sonde__min_i64(rows, sampled) * (2 * index->dim + bounds) +
                            SONDE__OWN_QUERIES * 4 * query) *
                 sizeof(float);
@@ -387,12 +564,13 @@ static sonde_status estimate(sonde_index *index, int64_t rows, uint64_t *learned
     return SONDE_OK;
 }
 
-/* What a file would hold of the code: the one form in which all codes can be compared. */
+/* What a file would hold of the codes: the one form in which all codes can be compared. */
 static sonde_status code_image(const sonde__ivf *ivf, uint8_t **bytes, uint64_t *count)
 {
     sonde__writer *writer;
     SONDE_TRY(sonde__writer_create(ivf->code->runtime, NULL, "index", "", &writer));
     sonde_status status = sonde__quantizer_write(ivf->code, writer, "code");
+    if (status == SONDE_OK && ivf->refine) status = sonde__quantizer_write(ivf->refine, writer, "refine");
     if (status == SONDE_OK) return sonde__writer_finish_memory(writer, bytes, count);
     sonde__writer_abort(writer);
     return status;
@@ -404,7 +582,9 @@ static sonde_status same(const sonde_index *a, const sonde_index *b, bool *equal
     uint8_t *left = NULL, *right = NULL;
     uint64_t left_bytes, right_bytes;
     *equal = a->lists == b->lists &&
-             memcmp(x->centroids.data, y->centroids.data, (size_t)(a->lists * a->dim) * sizeof(float)) == 0;
+             memcmp(x->centroids.data, y->centroids.data, (size_t)(a->lists * a->dim) * sizeof(float)) == 0 &&
+             (!x->lorann || sonde__lorann_same(x->lorann, y->lorann)) &&
+             (!x->factors || memcmp(x->factors, y->factors, (size_t)a->lists * sizeof(float)) == 0);
     if (!*equal) return SONDE_OK;
     sonde_status status = code_image(x, &left, &left_bytes);
     if (status == SONDE_OK) status = code_image(y, &right, &right_bytes);
@@ -428,7 +608,10 @@ static sonde_status save(const sonde_index *index, sonde__writer *writer)
 {
     const sonde__ivf *ivf = index->state;
     SONDE_TRY(sonde__write_array(writer, "CENTROID", ivf->centroids.data, (uint64_t)(index->lists * index->dim), 4));
-    return sonde__quantizer_write(ivf->code, writer, "code");
+    if (ivf->factors) SONDE_TRY(sonde__write_array(writer, "FACTOR", ivf->factors, (uint64_t)index->lists, 4));
+    if (ivf->lorann) SONDE_TRY(sonde__lorann_save(ivf->lorann, writer));
+    SONDE_TRY(sonde__quantizer_write(ivf->code, writer, "code"));
+    return ivf->refine ? sonde__quantizer_write(ivf->refine, writer, "refine") : SONDE_OK;
 }
 
 static sonde_status check_centroids(const sonde_index *index, const float *centroids, int64_t lists)
@@ -439,10 +622,26 @@ static sonde_status check_centroids(const sonde_index *index, const float *centr
     return SONDE_OK;
 }
 
+/* Replaces the untrained code of the spec by the stored one. */
+static sonde_status load_code(const sonde_index *index, sonde__reader *reader, const char *child, sonde_quantizer **code)
+{
+    sonde_quantizer *stored;
+    SONDE_TRY(sonde__quantizer_read(index->runtime, reader, child, &stored));
+    bool fits = stored->trained && stored->dim == (*code)->dim &&
+                strcmp(sonde_quantizer_spec(stored), sonde_quantizer_spec(*code)) == 0;
+    if (!fits) {
+        sonde_quantizer_free(stored);
+        return sonde__fail(SONDE_CORRUPT, "the stored %s is not the %s of dim=%lld that the spec asks for", child,
+                           sonde_quantizer_spec(*code), (long long)(*code)->dim);
+    }
+    sonde_quantizer_free(*code);
+    *code = stored;
+    return SONDE_OK;
+}
+
 static sonde_status load(sonde_index *index, sonde__reader *reader)
 {
     sonde__ivf *ivf = index->state;
-    sonde_quantizer *code;
     uint64_t values;
     SONDE_TRY(sonde__read_count(reader, "CENTROID", 4, &values));
     if (values == 0 || values % (uint64_t)index->dim != 0 ||
@@ -456,17 +655,14 @@ static sonde_status load(sonde_index *index, sonde__reader *reader)
     SONDE_TRY(sonde__read_array(reader, "CENTROID", values, 4, false, &ivf->centroids));
     SONDE_TRY(check_centroids(index, ivf->centroids.data, lists));
     SONDE_TRY(centroid_norms(index, ivf->centroids.data, lists, &ivf->norms));
-    SONDE_TRY(sonde__quantizer_read(index->runtime, reader, "code", &code));
-    bool fits = code->trained && code->dim == index->dim &&
-                strcmp(sonde_quantizer_spec(code), sonde_quantizer_spec(ivf->code)) == 0;
-    if (!fits) {
-        sonde_quantizer_free(code);
-        return sonde__fail(SONDE_CORRUPT, "the stored code is not the %s of dim=%lld that the spec asks for",
-                           sonde_quantizer_spec(ivf->code), (long long)index->dim);
-    }
-    sonde_quantizer_free(ivf->code);
-    ivf->code = code;
+    SONDE_TRY(make_coarse(index, ivf->centroids.data, lists, ivf));
+    if (ivf->residual && spherical(index))
+        SONDE_TRY(sonde__handle_floats(index->runtime, reader, "FACTOR", (uint64_t)lists, &ivf->factors));
+    if (ivf->lorann) SONDE_TRY(sonde__lorann_load(index->runtime, ivf->lorann, lists, reader));
+    SONDE_TRY(load_code(index, reader, "code", &ivf->code));
+    if (ivf->refine) SONDE_TRY(load_code(index, reader, "refine", &ivf->refine));
     index->lists = lists;
+    set_copies(index);
     return SONDE_OK;
 }
 
@@ -492,4 +688,5 @@ const sonde__index_method sonde__index_ivf = {
     .refines = refines,
     .learned_bytes = learned_bytes,
     .max_effort = max_effort,
+    .gaps = sonde__ivf_gaps,
 };

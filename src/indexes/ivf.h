@@ -6,17 +6,46 @@
 #define SONDE_SRC_IVF_H
 
 #include "indexes/index.h"
+#include "indexes/ivf_lorann.h"
 
-/* Columns: 0 the code; then the bias -|x|^2 (l2 only); then the row itself (refine tier only). */
+/* Column 0 is the code, or its 4-bit numbers (blocked, for the fast scan) with the rest of it in `tail_column`. A column
+ * that there is none of is -1. */
 typedef struct sonde__ivf {
     sonde_quantizer *code;
-    bool residual;         /* codes are of x - centroid */
-    int bias_column;       /* -1: none */
-    int refine_column;     /* -1: none */
-    int refine_kind;       /* SONDE__ROW_F32 or SONDE__ROW_F16 */
-    sonde__blob centroids; /* lists x dim, f32 */
-    float *norms;          /* |centroid|^2 of each list */
+    bool unbiased;           /* the fast scan's scale makes up for what the code loses of a row's length */
+    bool residual;           /* codes are of x - factor x centroid */
+    int64_t nibbles;         /* 4-bit numbers that lists are scanned by; 0: plain scan of whole codes */
+    bool finer;              /* the whole code says more of a row than its numbers */
+    int tail_column;         /* what a code has beside them */
+    int scale_column;        /* f32: factor of the fast scan's sums */
+    int bias_column;         /* f32: what a row adds to the score of its code; fast scan: of its numbers */
+    int second_bias_column;  /* f32: the same for the second score, by the whole code */
+    int row_bias_column;     /* f32: -|x|^2 for scores by the refine tier (l2); may be bias_column */
+    int refine_column;
+    int refine_kind;         /* SONDE__ROW_F32 or SONDE__ROW_F16, unless: */
+    sonde_quantizer *refine; /* the tier holds codes of this one; NULL: rows, or no tier */
+    sonde__blob centroids;   /* lists x dim, f32 */
+    float *norms;            /* |centroid|^2 of each list */
+    float *factors;          /* centroid times factor = mean of the list's rows; NULL: 1, or no residuals */
+    sonde_quantizer *coarse; /* codes of the centroids for choosing lists; NULL: few lists */
+    uint8_t *coarse_codes;   /* lists x code_bytes */
+    sonde__lorann *lorann;   /* lists of low rank: the code is of `rank` numbers a row; NULL: of dim columns */
 } sonde__ivf;
+
+static inline float sonde__ivf_factor(const sonde__ivf *ivf, int64_t list)
+{
+    return ivf->factors ? ivf->factors[list] : 1;
+}
+
+/* The whole code of a row, put together in `buffer` (code_bytes) where it lies in two columns. */
+const uint8_t *sonde__ivf_code(const sonde__ivf *ivf, const sonde__layout *layout, const sonde__segment *segment,
+                               int64_t row, uint8_t *buffer);
+/* ivf_encode.c: fills the columns for rows as f32 in x, which is changed. list[i]: of row i. */
+sonde_status sonde__ivf_encode(const sonde_index *index, float *x, int64_t n, const int32_t *list,
+                               uint8_t *const *columns);
+
+/* What a search sees of a row with this code; less the centroid where codes are of differences. */
+void sonde__ivf_decode(const sonde__ivf *ivf, int64_t list, const uint8_t *code, float *x);
 
 static inline const float *sonde__ivf_centroid(const sonde__ivf *ivf, int64_t dim, int64_t list)
 {
@@ -24,5 +53,8 @@ static inline const float *sonde__ivf_centroid(const sonde__ivf *ivf, int64_t di
 }
 
 sonde_status sonde__ivf_search(sonde__search *search);
+
+/* ivf_spill.c: a second list for each row, by SOAR; n rows as the index sees them. */
+sonde_status sonde__ivf_spill(const sonde_index *index, const float *x, int64_t n, const int32_t *first, int32_t *second);
 
 #endif

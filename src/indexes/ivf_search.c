@@ -15,8 +15,7 @@
  */
 #include <math.h>
 
-#include "indexes/ivf.h"
-#include "linalg/linalg.h"
+#include "indexes/ivf_search.h"
 
 #define BLOCK_QUERIES 4096
 #define BLOCK_BYTES                                                                                                  \
@@ -24,157 +23,100 @@
                                        */
 #define MEASURED_K 100                /* largest k that calibration knows */
 #define SMALL_WORK ((int64_t)1 << 21) /* row values below which another thread costs more than it brings */
+#define GAP_SPAN 4                    /* a query visits between a quarter of the mean effort and four times as many lists */
+#define FIRST_LISTS 2                 /* nearest lists of each query that are scanned before the others */
+#define FINER_SHARE 4                 /* candidates for the whole codes of a finer code, for one that is kept after them */
 
-/* What the queries of one search share. */
-typedef struct plan {
-    sonde__search *search;
-    const sonde__ivf *ivf;
-    sonde__scorer scorer;
-    bool rows_stored; /* candidates are scored again, on stored rows */
-    bool exact;       /* every allowed row is scored on stored rows */
-    int64_t probes;   /* lists that a query visits */
-    int64_t keep;     /* candidates of a query */
-} plan;
-
-/* One block of queries at work. */
-typedef struct block {
-    const plan *plan;
-    int64_t first, count; /* queries of the search */
-    const float *query;   /* prepared: unit length for cosine, doubled for l2 */
-    int32_t *list;        /* count x probes, nearest first */
-    float *bias;          /* the same, for the lane */
-    float *scores;        /* count x lists: coarse */
-    uint8_t *tables;      /* count query tables, or NULL */
-    int64_t table_bytes;
-    int workers;
-    sonde__top *tops; /* workers x count */
-    int64_t *start;   /* by lists: pairs of list l are start[l]..start[l + 1] */
-    int32_t *pair;    /* which query */
-    float *pair_bias;
-} block;
+typedef sonde__ivf_plan plan;
+typedef sonde__ivf_block block;
 
 /* ---- planning ---------------------------------------------------------------------------------------- */
 
-static sonde__scorer scorer_of(const sonde_index *index, const sonde__ivf *ivf, bool on_rows)
+/* How the rows themselves are scored: plain rows where they are stored, else the best codes there are. */
+static sonde__scorer rows_scorer(const sonde_index *index, const sonde__ivf *ivf)
 {
     sonde__scorer scorer = {.dim = index->dim, .scale_column = -1, .bias_column = ivf->bias_column};
-    if (on_rows && ivf->refine_column >= 0) {
+    if (ivf->refine_column >= 0) {
         scorer.column = ivf->refine_column;
         scorer.row_kind = ivf->refine_kind;
+        scorer.code = ivf->refine;
+        scorer.bias_column = ivf->row_bias_column;
     } else if (!ivf->code->method->exact) scorer.code = ivf->code;
     scorer.width = index->layout.width[scorer.column];
     return scorer;
 }
 
+static sonde__scorer list_scorer(const sonde_index *index, const sonde__ivf *ivf)
+{
+    return (sonde__scorer){.code = ivf->code->method->exact ? NULL : ivf->code,
+                           .dim = index->dim,
+                           .width = index->layout.width[0],
+                           .scale_column = -1,
+                           .bias_column = ivf->bias_column};
+}
+
+/* How lists are scanned. best: by the best that is stored of a row, with nothing left to score again but rows. */
+static void plan_scan(plan *p, bool best)
+{
+    const sonde_index *index = p->search->index;
+    const sonde__ivf *ivf = p->ivf;
+    p->rows_stored = (ivf->refine_column >= 0 && !ivf->refine) || ivf->code->method->exact;
+    p->scorer = best ? rows_scorer(index, ivf) : list_scorer(index, ivf);
+    bool own = p->scorer.code && p->scorer.code == ivf->code;
+    p->fast_scan = own && ivf->nibbles > 0 && !(best && ivf->finer);
+    p->whole = own && ivf->nibbles > 0 && best && ivf->finer;
+    p->finer = p->fast_scan && ivf->finer;
+    p->lorann = own && ivf->lorann;
+    p->fast = (sonde__fast){ivf->code, ivf->nibbles, ivf->scale_column, ivf->bias_column};
+}
+
 /* Candidates beyond k cover what rounding may misorder before the direct score. */
 static int64_t with_margin(int64_t k) { return k + sonde__max_i64(16, k / 4); }
+
+/* Candidates that come from the lists, and that are left after whole codes. */
+static void plan_candidates(plan *p, int64_t refine)
+{
+    int64_t k = p->search->k, live = sonde__live_rows(p->search->snapshot);
+    bool tier = p->ivf->refine && p->scorer.code != p->ivf->refine, again = p->rows_stored || tier;
+    int64_t deep = k * (p->scorer.code ? refine : 1);
+    p->keep_finer = again ? with_margin(deep) : k;
+    p->keep = p->finer ? with_margin(again ? deep * FINER_SHARE : deep) : p->keep_finer;
+    p->keep = sonde__min_i64(p->keep, sonde__max_i64(live, 1)) * p->search->snapshot->copies;
+}
+
+/* The effort becomes the mean of what queries visit. curve_k: the k that it was chosen for, or 0. */
+static void plan_gap(plan *p, int64_t curve_k)
+{
+    const sonde_index *index = p->search->index;
+    p->gap = curve_k > 0 ? sonde__curve_gap(atomic_load(&index->curve), curve_k, p->probes) : p->search->gap;
+    if (!(p->gap > 0) || p->probes == index->lists) p->gap = 0;
+    if (p->gap == 0) return;
+    p->least = sonde__max_i64(1, p->probes / GAP_SPAN);
+    p->probes = sonde__min_i64(index->lists, p->probes * GAP_SPAN);
+}
 
 static void make_plan(sonde__search *search, int64_t allowed, plan *p)
 {
     const sonde_index *index = search->index;
     const sonde__ivf *ivf = index->state;
-    int64_t live = search->snapshot->rows - search->snapshot->removed, refine = search->refine;
+    int64_t live = sonde__live_rows(search->snapshot), refine = search->refine;
     *p = (plan){.search = search, .ivf = ivf, .probes = search->effort};
-    bool stored = ivf->refine_column >= 0 || ivf->code->method->exact;
-    p->exact = search->effort == 0 && search->recall >= 0.9999f;
-    if (search->effort == 0 && !p->exact) {
+    bool all = search->effort == 0 && search->recall >= 0.9999f;
+    int64_t curve_k = 0;
+    if (search->effort == 0 && !all) {
         int64_t k = allowed > 0 ? (int64_t)((double)search->k * (double)live / (double)allowed) : search->k;
-        sonde__curve_choose(atomic_load(&index->curve), live, sonde__max_i64(1, sonde__min_i64(k, live)),
-                            search->recall, index->lists, &p->probes, &refine);
+        curve_k = sonde__max_i64(1, sonde__min_i64(k, live));
+        sonde__curve_choose(atomic_load(&index->curve), live, curve_k, search->recall, index->lists, &p->probes, &refine);
     }
-    if (p->exact) p->probes = index->lists;
-    p->probes = sonde__max_i64(1, sonde__min_i64(p->probes, index->lists));
-    p->rows_stored = stored;
-    p->scorer = scorer_of(index, ivf, p->exact);
-    if (refine == 0) refine = 4;
-    p->keep = stored ? with_margin(p->scorer.code ? search->k * refine : search->k) : search->k;
-    p->keep = sonde__min_i64(p->keep, sonde__max_i64(live, 1));
-    p->exact = p->exact && stored;
+    if (all) p->probes = index->lists;
+    p->probes = p->least = sonde__max_i64(1, sonde__min_i64(p->probes, index->lists));
+    if (!all) plan_gap(p, curve_k);
+    plan_scan(p, all || search->top[0].range);
+    plan_candidates(p, refine ? refine : 4);
+    p->exact = all && p->rows_stored;
 }
 
 /* ---- preparing a block ------------------------------------------------------------------------------- */
-
-static sonde_status prepare_queries(block *b, sonde__scratch *scratch)
-{
-    const sonde__search *search = b->plan->search;
-    int64_t d = search->index->dim;
-    const float *from = search->query + b->first * d;
-    uint32_t metric = search->index->metric;
-    b->query = from;
-    if (metric == SONDE_METRIC_IP) return SONDE_OK;
-    float *to;
-    SONDE_TRY(SONDE_SCRATCH(scratch, to, b->count * d));
-    for (int64_t q = 0; q < b->count; q++) {
-        float scale = 2;
-        if (metric == SONDE_METRIC_COSINE) {
-            float norm2 = sonde__kernels_get()->norm2(from + q * d, d);
-            scale = norm2 > 0 ? 1 / sqrtf(norm2) : 0;
-        }
-        for (int64_t j = 0; j < d; j++) to[q * d + j] = from[q * d + j] * scale;
-    }
-    b->query = to;
-    return SONDE_OK;
-}
-
-/* <q, centroid> by the one kernel call that gives the same bits for every batch; lists are chosen by faster products.
- */
-static float centroid_part(const block *b, int64_t q, int64_t list)
-{
-    int64_t d = b->plan->search->index->dim;
-    float ip;
-    sonde__kernels_get()->ip_rows[SONDE__ROW_F32](b->query + q * d, sonde__ivf_centroid(b->plan->ivf, d, list), 0, 1,
-                                                  d, &ip);
-    return ip;
-}
-
-/* The nearest `probes` lists of queries [begin, end). */
-static sonde_status choose_lists(void *context, int64_t begin, int64_t end, int worker)
-{
-    (void)worker;
-    block *b = context;
-    const plan *p = b->plan;
-    int64_t lists = p->search->index->lists;
-    bool l2 = p->search->index->metric == SONDE_METRIC_L2;
-    sonde__scratch *scratch;
-    sonde__hit *hits;
-    SONDE_TRY(sonde__scratch_take(p->search->runtime, &scratch));
-    sonde_status status = SONDE_SCRATCH(scratch, hits, p->probes);
-    for (int64_t q = begin; q < end && status == SONDE_OK; q++) {
-        const float *scores = b->scores + q * lists;
-        sonde__top top;
-        sonde__top_init(&top, hits, p->probes);
-        for (int64_t l = 0; l < lists; l++) {
-            float score = l2 ? scores[l] - p->ivf->norms[l] : scores[l];
-            if (score > top.threshold) sonde__top_push(&top, score, l, 0);
-        }
-        sonde__top_sort(&top);
-        for (int64_t i = 0; i < p->probes; i++) {
-            int64_t l = i < top.count ? hits[i].id : 0; /* NaN centroid products cannot be: all are finite */
-            b->list[q * p->probes + i] = (int32_t)l;
-            b->bias[q * p->probes + i] = p->ivf->residual && p->scorer.code ? centroid_part(b, q, l) : 0;
-        }
-    }
-    sonde__scratch_give(p->search->runtime, scratch);
-    return status;
-}
-
-static sonde_status coarse(block *b, sonde__scratch *scratch)
-{
-    const plan *p = b->plan;
-    const sonde_index *index = p->search->index;
-    int64_t d = index->dim, lists = index->lists;
-    SONDE_TRY(SONDE_SCRATCH(scratch, b->list, b->count * p->probes));
-    SONDE_TRY(SONDE_SCRATCH(scratch, b->bias, b->count * p->probes));
-    SONDE_TRY(SONDE_SCRATCH(scratch, b->scores, b->count * lists));
-    if (b->count < 8)
-        for (int64_t q = 0; q < b->count; q++)
-            sonde__kernels_get()->ip_rows[SONDE__ROW_F32](b->query + q * d, p->ivf->centroids.data, d * 4, lists, d,
-                                                          b->scores + q * lists);
-    else
-        SONDE_TRY(sonde__gemm_nt(p->search->runtime, p->search->threads, b->count, lists, d, b->query, d,
-                                 p->ivf->centroids.data, d, b->scores, lists));
-    return sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 16, NULL, choose_lists, b);
-}
 
 static sonde_status make_tops(block *b, sonde__scratch *scratch)
 {
@@ -183,10 +125,10 @@ static sonde_status make_tops(block *b, sonde__scratch *scratch)
     sonde__hit *hits = NULL;
     SONDE_TRY(SONDE_SCRATCH(scratch, b->tops, tops));
     bool range = p->search->top[0].range;
-    if (!range) SONDE_TRY(SONDE_SCRATCH(scratch, hits, tops * p->keep));
+    if (!range) SONDE_TRY(SONDE_SCRATCH(scratch, hits, tops * sonde__top_room(p->keep)));
     for (int64_t i = 0; i < tops; i++) {
         if (!range) {
-            sonde__top_init(&b->tops[i], hits + i * p->keep, p->keep);
+            sonde__top_init(&b->tops[i], hits + i * sonde__top_room(p->keep), p->keep);
             continue;
         }
         int64_t q = b->first + i % b->count, d = p->search->index->dim;
@@ -200,14 +142,40 @@ static sonde_status make_tops(block *b, sonde__scratch *scratch)
     return SONDE_OK;
 }
 
+/* One query's table for the codes that lists are scanned by. */
+static void make_table(const plan *p, const float *query, float *floats, void *table)
+{
+    const sonde_quantizer *code = p->scorer.code;
+    if (p->fast_scan) sonde__fast_table(&p->fast, query, floats, table);
+    else if (p->lorann) sonde__lorann_table(p->ivf->lorann, query, table);
+    else code->method->table(code, query, table);
+}
+
+static int64_t table_floats(const plan *p) { return p->fast_scan ? sonde__fast_floats(&p->fast) : 1; }
+
 static sonde_status make_tables(void *context, int64_t begin, int64_t end, int worker)
 {
     (void)worker;
     block *b = context;
-    const sonde_quantizer *code = b->plan->scorer.code;
-    for (int64_t q = begin; q < end; q++)
-        code->method->table(code, b->query + q * code->dim, b->tables + q * b->table_bytes);
-    return SONDE_OK;
+    const plan *p = b->plan;
+    sonde__scratch *scratch;
+    float *floats;
+    SONDE_TRY(sonde__scratch_take(p->search->runtime, &scratch));
+    sonde_status status = SONDE_SCRATCH(scratch, floats, table_floats(p));
+    for (int64_t q = begin; q < end && status == SONDE_OK; q++)
+        make_table(p, b->query + q * p->scorer.dim, floats, b->tables + q * b->table_bytes);
+    sonde__scratch_give(p->search->runtime, scratch);
+    return status;
+}
+
+/* One list for some queries. */
+static sonde_status scan_list(const plan *p, int64_t list, sonde__lane *lanes, int64_t count, sonde__scratch *scratch)
+{
+    if (p->fast_scan) return sonde__fast_list(&p->fast, p->search->snapshot, list, lanes, count);
+    if (p->whole) return sonde__ivf_scan_whole(p, list, lanes, count, scratch);
+    if (p->lorann)
+        return sonde__lorann_scan(p->ivf->lorann, &p->scorer, p->search->snapshot, list, lanes, count, scratch);
+    return sonde__scan_list(&p->scorer, p->search->snapshot, list, lanes, count, scratch);
 }
 
 static sonde__lane lane_of(const block *b, int64_t q, float bias, int worker)
@@ -222,23 +190,27 @@ static sonde__lane lane_of(const block *b, int64_t q, float bias, int worker)
 
 /* ---- by lists ---------------------------------------------------------------------------------------- */
 
-static sonde_status sort_pairs(block *b, sonde__scratch *scratch)
+/* The pairs of the lists that are at places [begin, end) in their queries' order. */
+static sonde_status sort_pairs(block *b, int64_t begin, int64_t end, sonde__scratch *scratch)
 {
     const plan *p = b->plan;
-    int64_t lists = p->search->index->lists, pairs = b->count * p->probes;
+    int64_t lists = p->search->index->lists, pairs = 0;
+    for (int64_t q = 0; q < b->count; q++) pairs += sonde__max_i64(0, sonde__min_i64(end, b->probes[q]) - begin);
     SONDE_TRY(SONDE_SCRATCH(scratch, b->start, lists + 2));
     SONDE_TRY(SONDE_SCRATCH(scratch, b->pair, pairs));
     SONDE_TRY(SONDE_SCRATCH(scratch, b->pair_bias, pairs));
     memset(b->start, 0, (size_t)(lists + 2) * sizeof *b->start);
     int64_t *next = b->start +
                     1; /* after the counting pass next[l] is where list l's pairs go; afterwards where they end */
-    for (int64_t i = 0; i < pairs; i++) next[b->list[i] + 1]++;
+    for (int64_t q = 0; q < b->count; q++)
+        for (int64_t i = begin; i < sonde__min_i64(end, b->probes[q]); i++) next[b->list[q * p->probes + i] + 1]++;
     for (int64_t l = 0; l < lists; l++) next[l + 1] += next[l];
-    for (int64_t i = 0; i < pairs; i++) {
-        int64_t at = next[b->list[i]]++;
-        b->pair[at] = (int32_t)(i / p->probes);
-        b->pair_bias[at] = b->bias[i];
-    }
+    for (int64_t q = 0; q < b->count; q++)
+        for (int64_t i = begin; i < sonde__min_i64(end, b->probes[q]); i++) {
+            int64_t from = q * p->probes + i, at = next[b->list[from]]++;
+            b->pair[at] = (int32_t)q;
+            b->pair_bias[at] = b->bias[from];
+        }
     return SONDE_OK;
 }
 
@@ -257,7 +229,7 @@ static sonde_status scan_lists(void *context, int64_t begin, int64_t end, int wo
         status = SONDE_SCRATCH(scratch, lanes, count);
         for (int64_t i = 0; i < count && status == SONDE_OK; i++)
             lanes[i] = lane_of(b, b->pair[first + i], b->pair_bias[first + i], worker);
-        if (status == SONDE_OK) status = sonde__scan_list(&p->scorer, p->search->snapshot, l, lanes, count, scratch);
+        if (status == SONDE_OK) status = scan_list(p, l, lanes, count, scratch);
         sonde__scratch_rewind(scratch, mark);
     }
     sonde__scratch_give(p->search->runtime, scratch);
@@ -285,8 +257,14 @@ static sonde_status by_lists(block *b, sonde__scratch *scratch)
         SONDE_TRY(SONDE_SCRATCH(scratch, b->tables, b->count * b->table_bytes));
         SONDE_TRY(sonde__parallel_for(runtime, p->search->threads, b->count, 16, NULL, make_tables, b));
     }
-    SONDE_TRY(sort_pairs(b, scratch));
-    SONDE_TRY(sonde__parallel_for(runtime, b->workers, lists, grain, p->search->stage, scan_lists, b));
+    /* What the nearest lists hold raises the thresholds for all others. */
+    int64_t first = b->count > 1 ? sonde__min_i64(FIRST_LISTS, p->probes) : p->probes;
+    for (int64_t begin = 0, end = first; begin < p->probes; begin = end, end = p->probes) {
+        sonde__scratch_mark mark = sonde__scratch_here(scratch);
+        SONDE_TRY(sort_pairs(b, begin, end, scratch));
+        SONDE_TRY(sonde__parallel_for(runtime, b->workers, lists, grain, p->search->stage, scan_lists, b));
+        sonde__scratch_rewind(scratch, mark);
+    }
     if (b->workers > 1)
         SONDE_TRY(sonde__parallel_for(runtime, p->search->threads, b->count, 64, NULL, merge_workers, b));
     return SONDE_OK;
@@ -294,20 +272,19 @@ static sonde_status by_lists(block *b, sonde__scratch *scratch)
 
 /* ---- by queries -------------------------------------------------------------------------------------- */
 
-static sonde_status scan_query(const block *b, int64_t q, void *table, sonde__scratch *scratch)
+static sonde_status scan_query(const block *b, int64_t q, void *table, float *floats, sonde__scratch *scratch)
 {
     const plan *p = b->plan;
-    const sonde_quantizer *code = p->scorer.code;
     sonde__lane lane = lane_of(b, q, 0, 0);
-    if (code) {
-        code->method->table(code, lane.query, table);
+    if (p->scorer.code) {
+        make_table(p, lane.query, floats, table);
         lane.table = table;
     }
-    for (int64_t i = 0; i < p->probes; i++) {
+    for (int64_t i = 0; i < b->probes[q]; i++) {
         int64_t list = b->list[q * p->probes + i];
         lane.bias = b->bias[q * p->probes + i];
         if (p->search->snapshot->list[list]->rows > 0)
-            SONDE_TRY(sonde__scan_list(&p->scorer, p->search->snapshot, list, &lane, 1, scratch));
+            SONDE_TRY(scan_list(p, list, &lane, 1, scratch));
     }
     return SONDE_OK;
 }
@@ -318,48 +295,35 @@ static sonde_status scan_queries(void *context, int64_t begin, int64_t end, int 
     const block *b = context;
     sonde__scratch *scratch;
     uint8_t *table;
+    float *floats;
     SONDE_TRY(sonde__scratch_take(b->plan->search->runtime, &scratch));
     sonde_status status = SONDE_SCRATCH(scratch, table, sonde__max_i64(b->table_bytes, 1));
-    for (int64_t q = begin; q < end && status == SONDE_OK; q++) status = scan_query(b, q, table, scratch);
+    if (status == SONDE_OK) status = SONDE_SCRATCH(scratch, floats, table_floats(b->plan));
+    for (int64_t q = begin; q < end && status == SONDE_OK; q++) {
+        sonde__scratch_mark mark = sonde__scratch_here(scratch);
+        status = scan_query(b, q, table, floats, scratch);
+        sonde__scratch_rewind(scratch, mark);
+    }
     sonde__scratch_give(b->plan->search->runtime, scratch);
     return status;
 }
 
 /* ---- finishing --------------------------------------------------------------------------------------- */
 
-/* Candidates of query q of the block to hits of the search, best first. */
-static sonde_status finish_query(const block *b, int64_t q)
-{
-    const plan *p = b->plan;
-    sonde__search *search = p->search;
-    const sonde_index *index = search->index;
-    sonde__top *found = &b->tops[q], *out = &search->top[b->first + q];
-    const float *query = search->query + (b->first + q) * index->dim;
-    if (found->status != SONDE_OK) return found->status;
-    if (p->rows_stored) {
-        int column = p->ivf->refine_column >= 0 ? p->ivf->refine_column : 0;
-        int kind = p->ivf->refine_column >= 0 ? p->ivf->refine_kind : SONDE__ROW_F32;
-        sonde__rescore(index->metric, kind, column, index->layout.width[column], search->snapshot, query, index->dim,
-                       found);
-    } else {
-        float norm2 = index->metric == SONDE_METRIC_L2 ? sonde__kernels_get()->norm2(query, index->dim) : 0;
-        for (int64_t i = 0; i < found->count; i++) {
-            float *score = &found->hits[i].score;
-            if (index->metric == SONDE_METRIC_L2) *score = fminf(0, *score - norm2);
-            if (index->metric == SONDE_METRIC_COSINE) *score = fmaxf(-1, fminf(1, *score));
-        }
-    }
-    for (int64_t i = 0; i < found->count; i++)
-        sonde__top_push(out, found->hits[i].score, found->hits[i].id, found->hits[i].place);
-    sonde__top_sort(out);
-    return out->status;
-}
-
 static sonde_status finish_queries(void *context, int64_t begin, int64_t end, int worker)
 {
+    const block *b = context;
+    sonde__scratch *scratch;
     (void)worker;
-    for (int64_t q = begin; q < end; q++) SONDE_TRY(finish_query(context, q));
-    return SONDE_OK;
+    SONDE_TRY(sonde__scratch_take(b->plan->search->runtime, &scratch));
+    sonde_status status = SONDE_OK;
+    for (int64_t q = begin; q < end && status == SONDE_OK; q++) {
+        sonde__scratch_mark mark = sonde__scratch_here(scratch);
+        status = sonde__ivf_finish(b, q, scratch);
+        sonde__scratch_rewind(scratch, mark);
+    }
+    sonde__scratch_give(b->plan->search->runtime, scratch);
+    return status;
 }
 
 static void free_range_tops(const block *b)
@@ -372,11 +336,11 @@ static void free_range_tops(const block *b)
 static void note_queries(const block *b, bool all_rows)
 {
     const sonde__search *search = b->plan->search;
-    int64_t live = search->snapshot->rows - search->snapshot->removed;
+    int64_t live = sonde__live_rows(search->snapshot);
     for (int64_t q = 0; q < b->count; q++) {
         int64_t at = b->first + q, seen = all_rows ? live : 0;
         if (!all_rows && search->scored)
-            for (int64_t i = 0; i < b->plan->probes; i++)
+            for (int64_t i = 0; i < b->probes[q]; i++)
                 seen += search->snapshot->list[b->list[q * b->plan->probes + i]]->rows;
         if (search->scored) search->scored[at] = seen;
         int64_t found = search->top[at].count;
@@ -396,25 +360,33 @@ static bool shares_lists(const block *b)
     int64_t lists = p->search->index->lists, live = p->search->snapshot->rows;
     if (b->count == 1) /* one query over all threads, if that pays */
         return p->search->threads > 1 && live / lists * p->probes * p->search->index->dim > SMALL_WORK;
+    if (p->fast_scan) return b->count * p->probes >= lists; /* two queries a list are scanned at once */
     return (!code || code->method->scan_panel) && b->count * p->probes >= 4 * lists;
+}
+
+static int64_t table_bytes(const plan *p)
+{
+    if (p->fast_scan) return sonde__fast_table_bytes(&p->fast);
+    if (p->lorann) return sonde__lorann_table_bytes(p->ivf->lorann);
+    return p->scorer.code ? (p->scorer.code->method->table_bytes(p->scorer.code) + 63) / 64 * 64 : 0;
 }
 
 static sonde_status search_block(block *b, sonde__scratch *scratch)
 {
     const plan *p = b->plan;
     bool lists = shares_lists(b);
-    b->table_bytes = p->scorer.code ? (p->scorer.code->method->table_bytes(p->scorer.code) + 63) / 64 * 64 : 0;
+    b->table_bytes = table_bytes(p);
     b->workers = lists ? sonde__parallel_workers(p->search->runtime, p->search->threads, p->search->index->lists, 1)
                        : 1;
-    SONDE_TRY(prepare_queries(b, scratch));
-    SONDE_TRY(coarse(b, scratch));
+    SONDE_TRY(sonde__ivf_prepare(b, scratch));
+    SONDE_TRY(sonde__ivf_choose(b, scratch));
     SONDE_TRY(make_tops(b, scratch));
     if (lists) SONDE_TRY(by_lists(b, scratch));
     else
         SONDE_TRY(sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 1, p->search->stage,
                                       scan_queries, b));
     SONDE_TRY(sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 16, NULL, finish_queries, b));
-    note_queries(b, p->probes == p->search->index->lists);
+    note_queries(b, p->probes == p->search->index->lists && p->gap == 0);
     return SONDE_OK;
 }
 
@@ -422,9 +394,8 @@ static sonde_status search_block(block *b, sonde__scratch *scratch)
 static sonde_status run_plan(const plan *p, int64_t first, int64_t count)
 {
     sonde__search *search = p->search;
-    const sonde_quantizer *code = p->scorer.code;
-    int64_t bytes = (p->keep * 24 + 56) * search->threads + search->index->lists * 4 + p->probes * 16 +
-                    (code ? code->method->table_bytes(code) : 0);
+    int64_t bytes = (sonde__top_room(p->keep) * 24 + 56) * search->threads + search->index->lists * 4 + p->probes * 16 +
+                    table_bytes(p);
     int64_t most = sonde__max_i64(1, sonde__min_i64(BLOCK_QUERIES, BLOCK_BYTES / bytes));
     for (int64_t done = 0; done < count;) {
         block b = {.plan = p, .first = first + done, .count = sonde__min_i64(most, count - done)};
@@ -446,12 +417,12 @@ static sonde_status scan_few(const plan *p, block *b, const sonde__place *places
 {
     sonde__lane *lanes;
     b->workers = 1;
-    SONDE_TRY(prepare_queries(b, scratch));
+    SONDE_TRY(sonde__ivf_prepare(b, scratch));
     SONDE_TRY(make_tops(b, scratch));
     SONDE_TRY(SONDE_SCRATCH(scratch, lanes, b->count));
     for (int64_t q = 0; q < b->count; q++) lanes[q] = lane_of(b, q, 0, 0);
     SONDE_TRY(sonde__scan_places(&p->scorer, p->search->snapshot, places, count, lanes, b->count, scratch));
-    for (int64_t q = 0; q < b->count; q++) SONDE_TRY(finish_query(b, q));
+    for (int64_t q = 0; q < b->count; q++) SONDE_TRY(sonde__ivf_finish(b, q, scratch));
     note_queries(b, true);
     return SONDE_OK;
 }
@@ -504,7 +475,7 @@ static sonde_status try_few(plan *p, int64_t first, int64_t count, int64_t allow
     sonde__scratch *scratch;
     few f = {.plan = p, .first = first};
     plan direct = *p;
-    direct.scorer = scorer_of(search->index, p->ivf, true);
+    plan_scan(&direct, true);
     direct.keep = sonde__max_i64(1, sonde__min_i64(with_margin(search->k), search->snapshot->rows));
     f.plan = &direct;
     SONDE_TRY(sonde__scratch_take(search->runtime, &scratch));
@@ -525,9 +496,10 @@ static sonde_status try_few(plan *p, int64_t first, int64_t count, int64_t allow
 static sonde_status look_further(plan *p, int64_t first, int64_t count)
 {
     sonde__search *search = p->search;
-    int64_t live = search->snapshot->rows - search->snapshot->removed, wanted = sonde__min_i64(search->k, live);
+    int64_t live = sonde__live_rows(search->snapshot), wanted = sonde__min_i64(search->k, live);
     while (p->probes < search->index->lists && !search->top[0].range) {
-        p->probes = sonde__min_i64(search->index->lists, p->probes * 4);
+        p->probes = p->least = sonde__min_i64(search->index->lists, p->probes * 4);
+        p->gap = 0;
         int64_t lacking = 0;
         for (int64_t q = first; q < first + count; q++) {
             if (search->top[q].count >= wanted) continue;

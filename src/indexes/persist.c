@@ -1,17 +1,19 @@
 /* persist.c: an index to a file and back, and the proof of its structure.
  *
  * Sections beside the kind's own: LENGTHS (i64, live rows of each list), IDS (i64, list by list), COL0.. (column
- * bytes in the same order), and CURVE (u32, 7 words a point) if there is one. Removed rows are left out, so the file
- * is always compact and the same content gives the same bytes. Opened files keep each section as one block that the
+ * bytes in the same order; blocked columns in whole blocks for each list), and CURVE (u32, 8 words a point) if there is
+ * one. Removed rows are left out, so the file is always compact and the same content gives the same bytes. Opened files keep each section as one block that the
  * lists' segments point into; mapped, the block is the file itself.
  *
  * SPDX-License-Identifier: MIT
  */
+#include <math.h>
+
 #include "base/handle.h"
 #include "indexes/index.h"
 #include "indexes/store.h"
 
-#define CURVE_WORDS 7
+#define CURVE_WORDS 8
 
 /* ---- saving ------------------------------------------------------------------------------------------ */
 
@@ -37,21 +39,64 @@ static sonde_status append_live(sonde__writer *writer, const sonde__segment *seg
     return SONDE_OK;
 }
 
+/* A blocked column of one list: the live rows of all its segments, blocked anew. block: room for one. */
+static sonde_status append_blocked(sonde__writer *writer, const sonde__list *list, int column, int64_t width,
+                                   uint8_t *block, uint8_t *row)
+{
+    int64_t count = 0;
+    for (int64_t s = 0; s < list->segments; s++)
+        for (int64_t r = 0; r < list->segment[s]->count; r++) {
+            if (sonde__gone(list->segment[s], r)) continue;
+            if (count == 0) memset(block, 0, (size_t)(SONDE__BLOCK_ROWS * width));
+            sonde__column_get(list->segment[s]->column[column], width, r, row);
+            sonde__column_put(block, width, count++, row);
+            if (count < SONDE__BLOCK_ROWS) continue;
+            SONDE_TRY(sonde__write_append(writer, block, (uint64_t)(SONDE__BLOCK_ROWS * width)));
+            count = 0;
+        }
+    return count > 0 ? sonde__write_append(writer, block, (uint64_t)(SONDE__BLOCK_ROWS * width)) : SONDE_OK;
+}
+
+static sonde_status append_list(sonde__writer *writer, const sonde_index *index, const sonde__list *list, int column,
+                                sonde__scratch *scratch)
+{
+    int64_t width = column < 0 ? 8 : index->layout.width[column];
+    if (column >= 0 && index->layout.blocked[column]) {
+        uint8_t *block, *row;
+        SONDE_TRY(SONDE_SCRATCH(scratch, block, SONDE__BLOCK_ROWS * width));
+        SONDE_TRY(SONDE_SCRATCH(scratch, row, width));
+        return append_blocked(writer, list, column, width, block, row);
+    }
+    for (int64_t s = 0; s < list->segments; s++)
+        SONDE_TRY(append_live(writer, list->segment[s], column, width));
+    return SONDE_OK;
+}
+
+static sonde_status append_lists(sonde__writer *writer, const sonde_index *index, const sonde__snapshot *snapshot,
+                                 int column, sonde__scratch *scratch)
+{
+    for (int64_t l = 0; l < snapshot->lists; l++) {
+        sonde__scratch_mark mark = sonde__scratch_here(scratch);
+        if (l % 64 == 0)
+            SONDE_TRY(sonde__poll(index->runtime, "save", (uint64_t)((column + 1) * snapshot->lists + l),
+                                  (uint64_t)((index->layout.columns + 1) * snapshot->lists)));
+        SONDE_TRY(append_list(writer, index, snapshot->list[l], column, scratch));
+        sonde__scratch_rewind(scratch, mark);
+    }
+    return SONDE_OK;
+}
+
 static sonde_status write_column(sonde__writer *writer, const sonde_index *index, const sonde__snapshot *snapshot,
                                  int column)
 {
     char tag[] = "COL0";
     tag[3] = (char)('0' + column);
-    int64_t width = column < 0 ? 8 : index->layout.width[column];
+    sonde__scratch *scratch;
     SONDE_TRY(sonde__write_begin(writer, column < 0 ? "IDS" : tag, column < 0 ? 8 : 1));
-    for (int64_t l = 0; l < snapshot->lists; l++) {
-        if (l % 64 == 0)
-            SONDE_TRY(sonde__poll(index->runtime, "save", (uint64_t)((column + 1) * snapshot->lists + l),
-                                  (uint64_t)((index->layout.columns + 1) * snapshot->lists)));
-        for (int64_t s = 0; s < snapshot->list[l]->segments; s++)
-            SONDE_TRY(append_live(writer, snapshot->list[l]->segment[s], column, width));
-    }
-    return sonde__write_end(writer);
+    SONDE_TRY(sonde__scratch_take(index->runtime, &scratch));
+    sonde_status status = append_lists(writer, index, snapshot, column, scratch);
+    sonde__scratch_give(index->runtime, scratch);
+    return status == SONDE_OK ? sonde__write_end(writer) : status;
 }
 
 static uint32_t bits_of(float value)
@@ -76,7 +121,8 @@ static sonde_status write_curve(sonde__writer *writer, const sonde_index *index)
                                        bits_of(p->recall),
                                        bits_of(p->recall_low),
                                        bits_of(p->recall_p05),
-                                       bits_of(p->cost)};
+                                       bits_of(p->cost),
+                                       bits_of(p->gap)};
         SONDE_TRY(sonde__write_append(writer, words, sizeof words));
     }
     return sonde__write_end(writer);
@@ -149,10 +195,12 @@ static sonde_status curve_from(sonde_index *index, const uint32_t *words, sonde_
     for (int64_t i = 0; i < curve->count; i++, words += CURVE_WORDS) {
         sonde_operating_point *p = &curve->point[i];
         *p = (sonde_operating_point){sizeof *p,          words[0],           words[1],           words[2],
-                                     float_of(words[3]), float_of(words[4]), float_of(words[5]), float_of(words[6])};
+                                     float_of(words[3]), float_of(words[4]), float_of(words[5]), float_of(words[6]),
+                                     float_of(words[7])};
         bool ordered = i == 0 || p[-1].k < p->k || (p[-1].k == p->k && p[-1].effort <= p->effort);
         if (p->k < 1 || p->effort < 1 || p->effort > SONDE__MAX_LISTS || p->refine > 1000 || !share(p->recall) ||
-            !share(p->recall_low) || !share(p->recall_p05) || !share(p->cost) || !ordered)
+            !share(p->recall_low) || !share(p->recall_p05) || !share(p->cost) || !(p->gap >= 0) || isinf(p->gap) ||
+            !ordered)
             return sonde__fail(SONDE_CORRUPT, "section \"CURVE\": point %lld is out of range", (long long)i);
     }
     atomic_store(&index->curve, curve);
@@ -200,14 +248,25 @@ static sonde_status check_lengths(const int64_t *lengths, int64_t lists, int64_t
     return SONDE_OK;
 }
 
-static sonde_status read_columns(sonde__reader *reader, const sonde_index *index, int64_t rows, sonde__blob *blobs)
+/* Rows of a blocked column: each list begins with a new block. */
+static int64_t blocked_rows(const int64_t *lengths, int64_t lists)
 {
+    int64_t blocks = 0;
+    for (int64_t l = 0; l < lists; l++) blocks += (lengths[l] + SONDE__BLOCK_ROWS - 1) / SONDE__BLOCK_ROWS;
+    return blocks * SONDE__BLOCK_ROWS;
+}
+
+static sonde_status read_columns(sonde__reader *reader, const sonde_index *index, const int64_t *lengths, int64_t rows,
+                                 sonde__blob *blobs)
+{
+    int64_t blocked = blocked_rows(lengths, index->lists);
     SONDE_TRY(sonde__read_array(reader, "IDS", (uint64_t)rows, 8, false, &blobs[0]));
     for (int c = 0; c < index->layout.columns; c++) {
         char tag[] = "COL0";
         tag[3] = (char)('0' + c);
         uint64_t bytes;
-        if (__builtin_mul_overflow((uint64_t)rows, (uint64_t)index->layout.width[c], &bytes))
+        if (__builtin_mul_overflow((uint64_t)(index->layout.blocked[c] ? blocked : rows),
+                                   (uint64_t)index->layout.width[c], &bytes))
             return sonde__fail(SONDE_CORRUPT, "section \"%s\": its size overflows", tag);
         SONDE_TRY(sonde__read_array(reader, tag, bytes, 1, false, &blobs[1 + c]));
     }
@@ -233,11 +292,11 @@ static sonde_status read_rows(sonde__reader *reader, sonde_index *index)
 {
     int64_t rows, next_id;
     sonde__blob lengths = {0}, blobs[1 + SONDE__COLUMNS] = {0};
-    SONDE_TRY(sonde__read_int(reader, "rows", 0, SONDE__MAX_ROWS, &rows));
+    SONDE_TRY(sonde__read_int(reader, "rows", 0, 2 * SONDE__MAX_ROWS, &rows));
     SONDE_TRY(sonde__read_int(reader, "next_id", 0, INT64_MAX, &next_id));
     sonde_status status = sonde__read_array(reader, "LENGTHS", (uint64_t)index->lists, 8, false, &lengths);
     if (status == SONDE_OK) status = check_lengths(lengths.data, index->lists, rows);
-    if (status == SONDE_OK) status = read_columns(reader, index, rows, blobs);
+    if (status == SONDE_OK) status = read_columns(reader, index, lengths.data, rows, blobs);
     if (status == SONDE_OK) status = fill_store(index, lengths.data, next_id, blobs);
     sonde__blob_free(index->runtime, &lengths);
     if (status != SONDE_OK) /* what the store has not taken over */
@@ -326,9 +385,10 @@ static sonde_status check_segment(const sonde_index *index, const sonde__snapsho
     int64_t gone = 0;
     for (int64_t r = 0; r < segment->count; r++) {
         gone += sonde__gone(segment, r);
-        if (segment->ids[r] < 0 || segment->ids[r] >= snapshot->next_id)
-            return sonde__fail(SONDE_CORRUPT, "list %lld: id %lld is outside 0..%lld", (long long)l,
-                               (long long)segment->ids[r], (long long)snapshot->next_id - 1);
+        int64_t id = snapshot->copies > 1 ? sonde__row_id(segment->ids[r]) : segment->ids[r];
+        if (id < 0 || id >= snapshot->next_id)
+            return sonde__fail(SONDE_CORRUPT, "list %lld: id %lld is outside 0..%lld", (long long)l, (long long)id,
+                               (long long)snapshot->next_id - 1);
     }
     if (segment->count > segment->capacity || gone != segment->removed)
         return sonde__fail(SONDE_CORRUPT, "list %lld, segment %lld: its counts do not agree", (long long)l,
@@ -359,7 +419,7 @@ static sonde_status check_lists(const sonde_index *index, const sonde__snapshot 
     return SONDE_OK;
 }
 
-/* Each live row must be the one that a fresh id table finds for its id: no id is twice. */
+/* Each live row must be the one that a fresh id table finds for its id: no id is twice, and no copy is alone. */
 static sonde_status check_unique(const sonde_index *index, const sonde__snapshot *snapshot)
 {
     sonde__idmap *map;
@@ -368,13 +428,18 @@ static sonde_status check_unique(const sonde_index *index, const sonde__snapshot
     for (int64_t l = 0; l < snapshot->lists && twice < 0; l++)
         for (int64_t s = 0; s < snapshot->list[l]->segments && twice < 0; s++) {
             const sonde__segment *segment = snapshot->list[l]->segment[s];
-            for (int64_t r = 0; r < segment->count && twice < 0; r++)
-                if (!sonde__gone(segment, r) &&
-                    sonde__idmap_find(map, snapshot, segment->ids[r]) != sonde__place_of(l, s, r))
-                    twice = segment->ids[r];
+            for (int64_t r = 0; r < segment->count && twice < 0; r++) {
+                if (sonde__gone(segment, r)) continue;
+                bool alone = snapshot->copies > 1 &&
+                             sonde__idmap_find(map, snapshot, ~segment->ids[r]) == SONDE__NOWHERE;
+                if (alone || sonde__idmap_find(map, snapshot, segment->ids[r]) != sonde__place_of(l, s, r))
+                    twice = sonde__row_id(segment->ids[r]);
+            }
         }
     sonde__shown_free(index->runtime, map);
-    return twice < 0 ? SONDE_OK : sonde__fail(SONDE_CORRUPT, "id %lld is stored twice", (long long)twice);
+    if (twice < 0) return SONDE_OK;
+    return sonde__fail(SONDE_CORRUPT, snapshot->copies > 1 ? "id %lld is not stored exactly once in each of two lists"
+                                                           : "id %lld is stored twice", (long long)twice);
 }
 
 sonde_status sonde_index_check(const sonde_index *index)

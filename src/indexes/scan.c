@@ -13,7 +13,12 @@
  * order of scanning. Where a lane brings a sonde__direct, the scan score is only a bound, and the direct score is
  * pushed.
  *
- * Memory: panels (queries x dim x 4 bytes), and blocks of 256 KiB, from the caller's scratch; nothing else.
+ * Where the lanes bring codes for a first pass, it goes before: the same loops over the 8-bit images of the rows, whose
+ * bound names the rows for direct scores. If it names more of a tile than CROWD tells, the plain scan takes that
+ * tile, and the more tiles in a row are crowded the longer the next attempt waits, so that data on which the bound is of
+ * no use cost hardly more than without it.
+ *
+ * Memory: panels (queries x dim x 4 bytes, and blocks of 256 KiB, from the caller's scratch; nothing else.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,6 +29,8 @@
 #define BLOCK_BYTES ((int64_t)256 << 10) /* a block of rows in f32, about half of a small L2 */
 #define BLOCK_ROWS 1024                  /* most rows of a block */
 #define TILE_ROWS 64                     /* rows of one tile: a word of the mask */
+#define CROWD 8                          /* a tile is crowded from 1 / CROWD of its scores on */
+#define LONGEST_WAIT 63                  /* tiles */
 
 /* Rows to be scored: a stretch of a segment, or chosen rows copied together. */
 typedef struct block {
@@ -34,6 +41,8 @@ typedef struct block {
     const sonde__place *places;  /* NULL: first_place and the following */
     sonde__place first_place;
     const uint64_t *mask;        /* NULL: all rows are allowed */
+    const uint8_t *images;       /* NULL: no first pass */
+    const float *terms;          /* of the images, two a row */
 } block;
 
 /* Rows waiting to be copied together. */
@@ -44,6 +53,21 @@ typedef struct gathering {
     float *scale, *bias;
     int64_t *ids;
 } gathering;
+
+/* How long a panel, or a single lane, goes without the first pass. */
+typedef struct pace {
+    int wait, last;
+} pace;
+
+/* The first pass over images. */
+typedef struct coarse_pass {
+    bool on;
+    int8_t *panels;
+    int64_t panel_bytes;
+    sonde__bound_lanes *lanes; /* one a panel */
+    pace *paces;               /* of the panels, then of the single lanes */
+    float *terms[4];           /* of the block's rows: as in sonde__bound_rows */
+} coarse_pass;
 
 typedef struct scan {
     const sonde__kernels *kernels;
@@ -58,6 +82,8 @@ typedef struct scan {
     int64_t panel_bytes;
     float *thresholds;   /* one a panelled lane, unused lanes of the last panel included */
     float *plain;        /* a block of rows converted to f32 for the panels, or NULL */
+    bool converted;      /* plain holds the rows of this block */
+    coarse_pass first;
     uint8_t *tables;     /* code tables of the lanes that brought none */
     int64_t table_bytes;
     gathering gather;
@@ -94,16 +120,89 @@ static void offer(const scan *s, const block *b, int64_t i, sonde__lane *lane, f
     sonde__top_push(lane->top, score, b->ids[i], b->places ? b->places[i] : b->first_place + (sonde__place)i);
 }
 
+/* ---- the first pass ---------------------------------------------------------------------------------- */
+
+static void read_terms(const scan *s, const block *b)
+{
+    const sonde__direct *direct = s->lanes[0].table;
+    const float *number = b->bias ? b->bias : b->scale;
+    sonde__image_terms(direct->metric, direct->dim, b->terms, number, b->count, s->first.terms);
+}
+
+/* Whether it is time for the first pass. */
+static bool pace_due(pace *p)
+{
+    if (p->wait == 0) return true;
+    p->wait--;
+    return false;
+}
+
+/* Tells how it went; false if it is to be done again without. */
+static bool pace_tell(pace *p, int64_t found, int64_t of)
+{
+    bool crowded = found * CROWD > of;
+    p->last = crowded ? (int)sonde__min_i64(2 * p->last + 1, LONGEST_WAIT) : 0;
+    p->wait = p->last;
+    return !crowded;
+}
+
+/* As scan_tile; false if nothing was done. */
+static bool scan_tile_first(const scan *s, const block *b, int64_t panel, int64_t first, int64_t count)
+{
+    _Alignas(64) int32_t sums[TILE_ROWS * SONDE__LANES_MAX];
+    uint32_t hits[TILE_ROWS * SONDE__LANES_MAX];
+    const coarse_pass *pass = &s->first;
+    int64_t width = s->kernels->lanes, dim = s->scorer->dim;
+    float *const *terms = pass->terms, *thresholds = s->thresholds + panel * width;
+    sonde__bound_rows rows = {terms[0] + first, terms[1] + first, terms[2] + first, terms[3] + first};
+    if (!pace_due(&pass->paces[panel])) return false;
+    s->kernels->tile_u8s8(pass->panels + panel * pass->panel_bytes, b->images + first * dim, dim, count, dim, sums);
+    int64_t found = s->kernels->tile_bound(sums, count, width, &pass->lanes[panel], &rows, thresholds, hits);
+    if (!pace_tell(&pass->paces[panel], found, count * width)) return false;
+    for (int64_t h = 0; h < found; h++) {
+        int64_t row = hits[h] / (uint32_t)width, lane = hits[h] % (uint32_t)width;
+        offer(s, b, first + row, &s->lanes[panel * width + lane], 0);
+        thresholds[lane] = threshold_of(s, &s->lanes[panel * width + lane]);
+    }
+    return true;
+}
+
+/* As scan_single; false if nothing was done. */
+static bool scan_single_first(const scan *s, const block *b, int64_t lane)
+{
+    int32_t sums[BLOCK_ROWS], positions[BLOCK_ROWS];
+    float bounds[BLOCK_ROWS];
+    const sonde__lane *l = &s->lanes[lane];
+    const sonde__coarse *c = &direct_of(s, l)->coarse;
+    float *const *terms = s->first.terms;
+    int64_t dim = s->scorer->dim;
+    pace *p = &s->first.paces[lane - s->panelled + (s->panelled + s->kernels->lanes - 1) / s->kernels->lanes];
+    if (!pace_due(p)) return false;
+    s->kernels->ip_u8s8(c->codes, b->images, dim, b->count, dim, sums);
+    for (int64_t i = 0; i < b->count; i++) {
+        float ip = (float)(sums[i] - c->shift) * c->scale;
+        bounds[i] = ip * terms[0][i] + (c->reach * terms[1][i] + (c->blur * terms[2][i] + terms[3][i]));
+    }
+    int64_t found = s->kernels->above(bounds, b->count, threshold_of(s, l), positions);
+    if (!pace_tell(p, found, b->count)) return false;
+    for (int64_t h = 0; h < found; h++)
+        if (bounds[positions[h]] > threshold_of(s, l)) offer(s, b, positions[h], &s->lanes[lane], 0);
+    return true;
+}
+
 /* ---- panels ------------------------------------------------------------------------------------------ */
 
-static const void *panel_rows(const scan *s, const block *b, int64_t first, int64_t *stride)
+static const void *panel_rows(scan *s, const block *b, int64_t first, int64_t *stride)
 {
-    *stride = s->plain ? s->scorer->dim * (int64_t)sizeof(float) : s->scorer->width;
+    int64_t dim = s->scorer->dim;
+    *stride = s->plain ? dim * (int64_t)sizeof(float) : s->scorer->width;
+    if (s->plain && !s->converted) s->kernels->to_f32[s->scorer->row_kind](b->rows, b->count * dim, s->plain);
+    s->converted = true;
     const uint8_t *rows = s->plain ? (const uint8_t *)s->plain : b->rows;
     return rows + first * *stride;
 }
 
-static void score_tile(const scan *s, const block *b, int64_t panel, int64_t first, int64_t count,
+static void score_tile(scan *s, const block *b, int64_t panel, int64_t first, int64_t count,
                        float *tile)
 {
     const sonde_quantizer *code = s->scorer->code;
@@ -115,12 +214,13 @@ static void score_tile(const scan *s, const block *b, int64_t panel, int64_t fir
 }
 
 /* Rows [first, first + count) of the block, at most TILE_ROWS, for the lanes of one panel. */
-static void scan_tile(const scan *s, const block *b, int64_t panel, int64_t first, int64_t count)
+static void scan_tile(scan *s, const block *b, int64_t panel, int64_t first, int64_t count)
 {
     _Alignas(64) float tile[TILE_ROWS * SONDE__LANES_MAX];
     uint32_t hits[TILE_ROWS * SONDE__LANES_MAX];
     int64_t width = s->kernels->lanes, first_lane = panel * width;
     float *thresholds = s->thresholds + first_lane;
+    if (b->images && scan_tile_first(s, b, panel, first, count)) return;
     score_tile(s, b, panel, first, count, tile);
     int64_t found = s->kernels->tile_select(tile, count, width, b->scale ? b->scale + first : NULL,
                                             b->bias ? b->bias + first : NULL, thresholds, hits);
@@ -133,9 +233,9 @@ static void scan_tile(const scan *s, const block *b, int64_t panel, int64_t firs
     }
 }
 
-static void scan_panels(const scan *s, const block *b)
+static void scan_panels(scan *s, const block *b)
 {
-    if (s->plain) s->kernels->to_f32[s->scorer->row_kind](b->rows, b->count * s->scorer->dim, s->plain);
+    s->converted = false;
     for (int64_t panel = 0; panel * s->kernels->lanes < s->panelled; panel++)
         for (int64_t first = 0; first < b->count; first += TILE_ROWS)
             if (!b->mask || b->mask[first / TILE_ROWS])
@@ -170,6 +270,7 @@ static void scan_single(const scan *s, const block *b, int64_t lane)
     _Alignas(64) float scores[BLOCK_ROWS];
     int32_t positions[BLOCK_ROWS];
     sonde__lane *l = &s->lanes[lane];
+    if (b->images && scan_single_first(s, b, lane)) return;
     score_rows(s, b, lane, scores);
     if (b->scale)
         for (int64_t i = 0; i < b->count; i++) scores[i] *= b->scale[i];
@@ -187,8 +288,9 @@ static void scan_single(const scan *s, const block *b, int64_t lane)
 
 /* ---- blocks ------------------------------------------------------------------------------------------ */
 
-static void scan_block(const scan *s, const block *b)
+static void scan_block(scan *s, const block *b)
 {
+    if (b->images) read_terms(s, b);
     if (s->panelled > 0) scan_panels(s, b);
     for (int64_t lane = s->panelled; lane < s->count; lane++) scan_single(s, b, lane);
 }
@@ -250,6 +352,10 @@ static void scan_stretch(scan *s, const sonde__segment *segment, sonde__place fi
                .ids = segment->ids + first,
                .first_place = first_place + (sonde__place)first,
                .mask = allowed < count ? mask : NULL};
+    if (s->first.on) {
+        b.images = segment->column[SONDE__IMAGE_COLUMN] + first * s->scorer->dim;
+        b.terms = number_column(segment, SONDE__TERMS_COLUMN, 2 * first);
+    }
     scan_block(s, &b);
 }
 
@@ -282,6 +388,47 @@ static sonde_status make_panels(scan *s, sonde__scratch *scratch)
         for (int64_t i = 0; i < width; i++)
             s->thresholds[p * width + i] = i < count ? threshold_of(s, &s->lanes[p * width + i]) : INFINITY;
     }
+    return SONDE_OK;
+}
+
+/* Codes [4 * k, 4 * k + 4) of a query lie together; those behind the last are 0. */
+static void pack_codes(const int8_t *codes, int64_t dim, int64_t lane, int64_t width, int8_t *panel)
+{
+    for (int64_t k = 0; k < dim; k += 4)
+        memcpy(panel + k * width + lane * 4, codes + k, (size_t)sonde__min_i64(4, dim - k));
+}
+
+static void make_coarse_panel(const scan *s, int64_t panel)
+{
+    int64_t width = s->kernels->lanes, first = panel * width, dim = s->scorer->dim;
+    int8_t *to = s->first.panels + panel * s->first.panel_bytes;
+    sonde__bound_lanes *lanes = &s->first.lanes[panel];
+    memset(to, 0, (size_t)s->first.panel_bytes);
+    memset(lanes, 0, sizeof *lanes);
+    for (int64_t i = 0; i < sonde__min_i64(width, s->panelled - first); i++) {
+        const sonde__coarse *c = &direct_of(s, &s->lanes[first + i])->coarse;
+        pack_codes(c->codes, dim, i, width, to);
+        lanes->shift[i] = c->shift;
+        lanes->scale[i] = c->scale;
+        lanes->reach[i] = c->reach;
+        lanes->blur[i] = c->blur;
+    }
+}
+
+static sonde_status make_first(scan *s, sonde__scratch *scratch)
+{
+    coarse_pass *pass = &s->first;
+    int64_t width = s->kernels->lanes, panels = (s->panelled + width - 1) / width;
+    const sonde__direct *direct = direct_of(s, &s->lanes[0]);
+    pass->on = direct && direct->coarse.codes && s->scorer->dim >= s->kernels->bytes_from;
+    if (!pass->on) return SONDE_OK;
+    pass->panel_bytes = (s->scorer->dim + 3) / 4 * 4 * width;
+    SONDE_TRY(SONDE_SCRATCH(scratch, pass->panels, panels * pass->panel_bytes));
+    SONDE_TRY(SONDE_SCRATCH(scratch, pass->lanes, panels));
+    SONDE_TRY(SONDE_SCRATCH(scratch, pass->paces, panels + s->count - s->panelled));
+    for (int i = 0; i < 4; i++) SONDE_TRY(SONDE_SCRATCH(scratch, pass->terms[i], s->block_rows));
+    memset(pass->paces, 0, (size_t)(panels + s->count - s->panelled) * sizeof *pass->paces);
+    for (int64_t panel = 0; panel < panels; panel++) make_coarse_panel(s, panel);
     return SONDE_OK;
 }
 
@@ -330,6 +477,7 @@ static sonde_status prepare(scan *s, bool sparse, sonde__scratch *scratch)
     s->panelled = count_panelled(s);
     SONDE_TRY(make_tables(s, scratch));
     if (s->panelled > 0) SONDE_TRY(make_panels(s, scratch));
+    SONDE_TRY(make_first(s, scratch));
     return sparse ? make_gathering(s, scratch) : SONDE_OK;
 }
 

@@ -189,13 +189,13 @@ static sonde_status make_tops(call *c, int64_t live)
     sonde__search *s = &c->search;
     SONDE_TRY(SONDE_SCRATCH(c->scratch, s->reason, s->queries));
     memset(s->reason, SONDE_STOP_FEWER, (size_t)s->queries);
-    int64_t room = sonde__min_i64(s->k, live);
+    int64_t most = sonde__min_i64(s->k, live), room = sonde__top_room(most);
     sonde__hit *hits = NULL;
     if (!c->range) SONDE_TRY(SONDE_SCRATCH(c->scratch, hits, s->queries * room));
     SONDE_TRY(SONDE_SCRATCH(c->scratch, s->top, s->queries)); /* last: tops that exist can be emptied */
     for (int64_t q = 0; q < s->queries; q++)
         if (c->range) sonde__top_init_range(&s->top[q], s->runtime, c->radius);
-        else sonde__top_init(&s->top[q], hits + q * room, room);
+        else sonde__top_init(&s->top[q], hits + q * room, most);
     return SONDE_OK;
 }
 
@@ -209,7 +209,7 @@ static const char *stage_of(const call *c, const sonde__snapshot *snapshot)
 /* snapshot NULL: an index that was never filled. */
 static sonde_status search_snapshot(call *c, const sonde__snapshot *snapshot)
 {
-    int64_t live = snapshot ? snapshot->rows - snapshot->removed : 0, filters = 0;
+    int64_t live = snapshot ? sonde__live_rows(snapshot) : 0, filters = 0;
     guard *guards;
     SONDE_TRY(make_tops(c, live));
     if (live > 0) {

@@ -89,7 +89,8 @@ static sonde_status first_snapshot(sonde__store *store)
         return sonde__last_status();
     }
     *empty = (sonde__list){0};
-    *snapshot = (sonde__snapshot){.version = 1, .lists = store->lists};
+    *snapshot = (sonde__snapshot){
+        .version = 1, .copies = sonde__max_i64(1, store->layout.copies), .lists = store->lists};
     for (int64_t l = 0; l < store->lists; l++) snapshot->list[l] = empty;
     store->empty = empty;
     atomic_init(&store->current, snapshot);
@@ -207,7 +208,8 @@ int64_t sonde__segment_rows(const sonde__layout *layout)
 {
     int64_t row = 8;
     for (int c = 0; c < layout->columns; c++) row += layout->width[c];
-    return sonde__max_i64(1024, sonde__min_i64(SONDE__SEGMENT_ROWS, SEGMENT_BYTES / row));
+    int64_t rows = sonde__max_i64(1024, sonde__min_i64(SONDE__SEGMENT_ROWS, SEGMENT_BYTES / row));
+    return rows / SONDE__BLOCK_ROWS * SONDE__BLOCK_ROWS;
 }
 
 uint64_t sonde__store_bytes(const sonde__store *store, uint64_t *mapped)

@@ -1,12 +1,14 @@
 /* top.c: keeps the best hits of a search while rows stream by in any order.
  *
- * A binary heap with the worst kept hit on top. Hits are ordered by (score descending, id ascending), a total order, so
- * what is kept never depends on the order of arrival. `threshold` is the number that scans compare against before
- * they call push: one float step below the worst kept score, because an equal score with a smaller id still enters.
+ * Few hits are a binary heap with the worst kept one on top. Many are a reservoir: hits are put down side by side in
+ * room for twice as many, and when it is full the better half is selected, so that an entering hit costs a constant on
+ * average. Hits are ordered by (score descending, id ascending), a total order, so what is kept never depends on the
+ * order of arrival, nor on which of the two ways it is. `threshold` is the number that scans compare against before they
+ * call push: one float step below a score that so many hits reach, because an equal score with a smaller id still enters.
  * Range mode keeps everything from a floor on, as a plain growing array.
  *
- * Cost: one comparison for a score that has no chance, O(log k) for one that enters; sorting O(n log n) in place
- * (heap sort: no memory, no bad case).
+ * Cost: one comparison for a score that has no chance; O(log k) in the heap, O(1) in the reservoir for one that enters;
+ * sorting O(n log n) in place (heap sort: no memory, no bad case).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,6 +17,7 @@
 #include "indexes/index.h"
 
 #define FIRST_GROWTH 64
+#define HEAP_MOST 24 /* hits from which on a reservoir is faster */
 
 static inline bool worse(const sonde__hit *a, const sonde__hit *b)
 {
@@ -25,6 +28,11 @@ static inline bool worse(const sonde__hit *a, const sonde__hit *b)
 static float step_below(float x)
 {
     return nextafterf(x, -INFINITY);
+}
+
+int64_t sonde__top_room(int64_t capacity)
+{
+    return capacity > HEAP_MOST ? 2 * capacity : capacity;
 }
 
 void sonde__top_init(sonde__top *top, sonde__hit *storage, int64_t capacity)
@@ -61,6 +69,68 @@ static void rise(sonde__hit *hits, int64_t hole, sonde__hit hit)
     hits[hole] = hit;
 }
 
+static inline void swap_hits(sonde__hit *a, sonde__hit *b)
+{
+    sonde__hit kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Sorts so that the best comes first; hits need not be a heap. */
+static void sort_hits(sonde__hit *hits, int64_t count)
+{
+    for (int64_t i = count / 2 - 1; i >= 0; i--) sink(hits, count, i, hits[i]);
+    for (int64_t end = count - 1; end > 0; end--) {
+        sonde__hit last = hits[end];
+        hits[end] = hits[0];
+        sink(hits, end, 0, last);
+    }
+}
+
+/* The middle one of the first, the middle and the last hit goes to the front. */
+static void choose_pivot(sonde__hit *hits, int64_t count)
+{
+    sonde__hit *a = hits, *b = hits + count / 2, *c = hits + count - 1;
+    if (worse(a, b)) swap_hits(a, b);
+    if (worse(b, c)) swap_hits(b, c);
+    if (worse(a, b)) swap_hits(a, b);
+    swap_hits(a, b);
+}
+
+/* Puts the `kept` best hits first, the worst of them at the end of these. Quickselect; where the pivots stay bad, what is
+ * left is sorted. */
+static void select_best(sonde__hit *hits, int64_t count, int64_t kept)
+{
+    int rounds = 2 * (64 - __builtin_clzll((uint64_t)count | 1));
+    while (count > 1) {
+        if (rounds-- == 0) {
+            sort_hits(hits, count);
+            return;
+        }
+        choose_pivot(hits, count);
+        int64_t better = 0; /* hits[1..better] are better than the pivot */
+        for (int64_t i = 1; i < count; i++)
+            if (worse(&hits[0], &hits[i])) swap_hits(&hits[++better], &hits[i]);
+        swap_hits(&hits[0], &hits[better]); /* the pivot is at its place */
+        if (better == kept - 1) return;
+        if (better >= kept) {
+            count = better;
+        } else {
+            hits += better + 1;
+            count -= better + 1;
+            kept -= better + 1;
+        }
+    }
+}
+
+void sonde__top_settle(sonde__top *top)
+{
+    if (top->range || top->count <= top->capacity) return;
+    select_best(top->hits, top->count, top->capacity);
+    top->count = top->capacity;
+    top->threshold = step_below(top->hits[top->count - 1].score);
+}
+
 static void push_range(sonde__top *top, sonde__hit hit)
 {
     if (top->count == top->capacity) {
@@ -85,6 +155,9 @@ void sonde__top_push(sonde__top *top, float score, int64_t id, sonde__place plac
     sonde__hit hit = {.score = score, .id = id, .place = place};
     if (top->range) {
         push_range(top, hit);
+    } else if (top->capacity > HEAP_MOST) {
+        top->hits[top->count++] = hit;
+        if (top->count == 2 * top->capacity) sonde__top_settle(top);
     } else if (top->count < top->capacity) {
         rise(top->hits, top->count, hit);
         if (++top->count == top->capacity) top->threshold = step_below(top->hits[0].score);
@@ -104,10 +177,6 @@ void sonde__top_merge(sonde__top *top, const sonde__top *other)
 
 void sonde__top_sort(sonde__top *top)
 {
-    for (int64_t i = top->count / 2 - 1; i >= 0; i--) sink(top->hits, top->count, i, top->hits[i]);
-    for (int64_t end = top->count - 1; end > 0; end--) {
-        sonde__hit last = top->hits[end];
-        top->hits[end] = top->hits[0];
-        sink(top->hits, end, 0, last);
-    }
+    sonde__top_settle(top);
+    sort_hits(top->hits, top->count);
 }

@@ -23,6 +23,7 @@
 #define LEAST_QUERIES 50
 #define LEAST_ROWS 1000 /* below this, calibration by itself is not worth it */
 #define MOST_POINTS 256
+#define MOST_EFFORTS 80 /* 3 x 81 points at most */
 #define TIE 1e-6f /* relative: a hit this close to the true k-th neighbour counts */
 
 static const uint32_t calibrated_k[] = {1, 10, 100};
@@ -89,6 +90,24 @@ void sonde__curve_choose(const sonde__curve *curve, int64_t rows, int64_t k, flo
     if (*refine == 0) *refine = depth;
 }
 
+float sonde__curve_gap(const sonde__curve *curve, int64_t k, int64_t effort)
+{
+    const sonde_operating_point *below = NULL;
+    for (int64_t position = 0; curve && position < curve->count;) {
+        int64_t count;
+        const sonde_operating_point *points = points_of(curve, &position, &count);
+        if ((int64_t)points->k < k && position < curve->count) continue;
+        for (int64_t i = 0; i < count; below = &points[i++]) {
+            if ((int64_t)points[i].effort < effort) continue;
+            if (points[i].gap <= 0 || !below || (int64_t)points[i].effort == effort) return points[i].gap;
+            double t = log((double)effort / below->effort) / log((double)points[i].effort / below->effort);
+            return (float)(below->gap * (1 - t) + points[i].gap * t);
+        }
+        return 0;
+    }
+    return 0;
+}
+
 void sonde__curve_show(sonde_index *index, const sonde__curve *curve)
 {
     sonde__store *store = index->store;
@@ -106,21 +125,25 @@ typedef struct tuning {
     const sonde__snapshot *snapshot;
     int64_t n; /* queries */
     const float *query;
-    sonde__hit *truth; /* n x DEPTH, best first */
+    int64_t room;      /* hits of storage a query: for DEPTH of them */
+    sonde__hit *truth; /* n x room, best first */
     int64_t known;     /* min(DEPTH, live rows) */
-    sonde__hit *hits;  /* n x DEPTH: of the search being measured */
+    sonde__hit *hits;  /* n x room: of the search being measured */
     sonde__top *tops;
     uint8_t *reason;
     int64_t *scored;
     float *recall; /* one per query */
     int threads;
+    int64_t efforts, effort[MOST_EFFORTS]; /* to be measured, ascending */
+    float gap[MOST_EFFORTS];
     double deadline;     /* 0: none */
     sonde__curve *curve; /* room for MOST_POINTS */
 } tuning;
 
-static sonde_status run_search(tuning *t, sonde__hit *hits, int64_t k, float recall, int64_t effort, int64_t refine)
+static sonde_status run_search(tuning *t, sonde__hit *hits, int64_t k, float recall, int64_t effort, int64_t refine,
+                               float gap)
 {
-    for (int64_t q = 0; q < t->n; q++) sonde__top_init(&t->tops[q], hits + q * DEPTH, k);
+    for (int64_t q = 0; q < t->n; q++) sonde__top_init(&t->tops[q], hits + q * t->room, k);
     sonde__search search = {.index = t->index,
                             .snapshot = t->snapshot,
                             .runtime = t->index->runtime,
@@ -130,6 +153,7 @@ static sonde_status run_search(tuning *t, sonde__hit *hits, int64_t k, float rec
                             .recall = recall,
                             .effort = effort,
                             .refine = refine,
+                            .gap = gap,
                             .threads = t->threads,
                             .top = t->tops,
                             .reason = t->reason,
@@ -144,13 +168,14 @@ static int compare_floats(const void *a, const void *b)
 }
 
 /* Fills the measured part of a point. */
-static sonde_status measure(tuning *t, int64_t k, int64_t effort, int64_t refine, sonde_operating_point *point)
+static sonde_status measure(tuning *t, int64_t k, int64_t effort, int64_t refine, float gap,
+                            sonde_operating_point *point)
 {
-    SONDE_TRY(run_search(t, t->hits, k, 0, effort, refine));
+    SONDE_TRY(run_search(t, t->hits, k, 0, effort, refine, gap));
     double sum = 0, squares = 0, seen = 0;
-    int64_t wanted = sonde__min_i64(k, t->known), live = t->snapshot->rows - t->snapshot->removed;
+    int64_t wanted = sonde__min_i64(k, t->known), live = sonde__live_rows(t->snapshot);
     for (int64_t q = 0; q < t->n; q++) {
-        float edge = t->truth[q * DEPTH + wanted - 1].score;
+        float edge = t->truth[q * t->room + wanted - 1].score;
         int64_t found = 0;
         for (int64_t i = 0; i < t->tops[q].count; i++)
             found += t->tops[q].hits[i].score >= edge - TIE * (fabsf(edge) + TIE);
@@ -168,7 +193,8 @@ static sonde_status measure(tuning *t, int64_t k, int64_t effort, int64_t refine
                                      .recall = (float)mean,
                                      .recall_low = (float)fmax(0, mean - 1.645 * sqrt(variance / n)),
                                      .recall_p05 = t->recall[t->n / 20],
-                                     .cost = (float)fmin(1, seen / n / (double)sonde__max_i64(live, 1))};
+                                     .cost = (float)fmin(1, seen / n / (double)sonde__max_i64(live, 1)),
+                                     .gap = gap};
     return SONDE_OK;
 }
 
@@ -183,14 +209,25 @@ static sonde_status choose_depth(tuning *t, int64_t k, sonde_operating_point *ch
     if (t->index->method->refines && t->index->method->refines(t->index))
         while (last + 1 < DEPTHS && depths[last + 1] * k <= MOST_CANDIDATES) last++;
     sonde_operating_point best;
-    SONDE_TRY(measure(t, k, all, depths[last], &best));
+    SONDE_TRY(measure(t, k, all, depths[last], 0, &best));
     *chosen = best;
     for (int i = 0; i < last; i++) {
-        SONDE_TRY(measure(t, k, all, depths[i], chosen));
+        SONDE_TRY(measure(t, k, all, depths[i], 0, chosen));
         if (chosen->recall >= best.recall - 0.002f) return SONDE_OK;
     }
     *chosen = best;
     return SONDE_OK;
+}
+
+/* The efforts to be measured below `all`, and their gaps. */
+static sonde_status choose_efforts(tuning *t, int64_t all)
+{
+    t->efforts = 0;
+    for (int64_t e = 1; e < all && t->efforts < MOST_EFFORTS; e = sonde__max_i64(e + 1, e * 5 / 4))
+        t->effort[t->efforts++] = e;
+    memset(t->gap, 0, sizeof t->gap);
+    if (!t->index->method->gaps) return SONDE_OK;
+    return t->index->method->gaps(t->index, t->query, t->n, t->threads, t->effort, t->efforts, t->gap);
 }
 
 /* Points up to where hardly anything is missed; the last one visits all lists. */
@@ -199,9 +236,9 @@ static sonde_status measure_k(tuning *t, int64_t k)
     sonde_operating_point all;
     SONDE_TRY(choose_depth(t, k, &all));
     sonde_operating_point *point = &t->curve->point[t->curve->count];
-    for (int64_t effort = 1; effort < all.effort; effort = sonde__max_i64(effort + 1, effort * 5 / 4)) {
+    for (int64_t i = 0; i < t->efforts; i++) {
         SONDE_TRY(sonde__poll(t->index->runtime, "tune", (uint64_t)t->curve->count, MOST_POINTS));
-        SONDE_TRY(measure(t, k, effort, all.refine, point));
+        SONDE_TRY(measure(t, k, t->effort[i], all.refine, t->gap[i], point));
         t->curve->count++;
         if (point++->recall >= all.recall - 0.003f || out_of_time(t)) break;
     }
@@ -215,7 +252,7 @@ static sonde_status measure_k(tuning *t, int64_t k)
 /* The true neighbours of t->query, by the kind's own exact search. */
 static sonde_status find_truth(tuning *t)
 {
-    SONDE_TRY(run_search(t, t->truth, t->known, 1, 0, 0));
+    SONDE_TRY(run_search(t, t->truth, t->known, 1, 0, 0, 0));
     for (int64_t q = 0; q < t->n; q++)
         if (t->tops[q].count < t->known)
             return sonde__fail(SONDE_INTERNAL, "tune: exact search found %lld of %lld neighbours",
@@ -254,7 +291,7 @@ static sonde_status own_queries(tuning *t, uint64_t seed, float *out)
         sonde__rng rng;
         double distance = 0;
         sonde__rng_start(&rng, seed, 1, (uint64_t)q);
-        t->index->method->get(t->index, t->snapshot, t->truth[q * DEPTH + sonde__min_i64(10, t->known - 1)].place,
+        t->index->method->get(t->index, t->snapshot, t->truth[q * t->room + sonde__min_i64(10, t->known - 1)].place,
                               neighbour);
         for (int64_t j = 0; j < d; j++) distance += pow(out[q * d + j] - neighbour[j], 2);
         float step = (float)(0.5 * sqrt(distance / (double)d));
@@ -269,15 +306,16 @@ static sonde_status own_queries(tuning *t, uint64_t seed, float *out)
 static sonde_status allocate(tuning *t)
 {
     sonde_runtime *runtime = t->index->runtime;
-    SONDE_TRY(SONDE_NEW(runtime, t->truth, t->n * DEPTH));
-    SONDE_TRY(SONDE_NEW(runtime, t->hits, t->n * DEPTH));
+    t->room = sonde__top_room(DEPTH);
+    SONDE_TRY(SONDE_NEW(runtime, t->truth, t->n * t->room));
+    SONDE_TRY(SONDE_NEW(runtime, t->hits, t->n * t->room));
     SONDE_TRY(SONDE_NEW(runtime, t->tops, t->n));
     SONDE_TRY(SONDE_NEW(runtime, t->reason, t->n));
     SONDE_TRY(SONDE_NEW_ZERO(runtime, t->scored, t->n));
     SONDE_TRY(SONDE_NEW(runtime, t->recall, t->n));
     t->curve = sonde__shown_alloc(runtime, sizeof *t->curve + MOST_POINTS * sizeof t->curve->point[0]);
     if (!t->curve) return sonde__last_status();
-    *t->curve = (sonde__curve){.calibrated_at = t->snapshot->rows - t->snapshot->removed};
+    *t->curve = (sonde__curve){.calibrated_at = sonde__live_rows(t->snapshot)};
     return SONDE_OK;
 }
 
@@ -296,11 +334,12 @@ static void release(tuning *t)
 /* queries: n x dim, or room for own ones. */
 static sonde_status calibrate(tuning *t, float *queries, bool own, uint64_t seed)
 {
-    t->known = sonde__min_i64(DEPTH, t->snapshot->rows - t->snapshot->removed);
+    t->known = sonde__min_i64(DEPTH, sonde__live_rows(t->snapshot));
     t->query = queries;
     SONDE_TRY(allocate(t));
     if (own) SONDE_TRY(own_queries(t, seed, queries));
     SONDE_TRY(find_truth(t));
+    SONDE_TRY(choose_efforts(t, t->index->method->max_effort(t->index)));
     for (int i = 0; i < (int)(sizeof calibrated_k / sizeof calibrated_k[0]); i++)
         if (calibrated_k[i] <= t->known) SONDE_TRY(measure_k(t, calibrated_k[i]));
     t->curve->source = own ? 1 : 2;
@@ -310,7 +349,7 @@ static sonde_status calibrate(tuning *t, float *queries, bool own, uint64_t seed
 static sonde_status tune(sonde_index *index, const sonde_array *queries, const sonde_tune_options *options)
 {
     sonde__visit visit = sonde__store_enter(index->store);
-    int64_t live = visit.snapshot->rows - visit.snapshot->removed;
+    int64_t live = sonde__live_rows(visit.snapshot);
     tuning t = {.index = index,
                 .snapshot = visit.snapshot,
                 .n = queries ? queries->rows : sonde__min_i64(SONDE__OWN_QUERIES, live),

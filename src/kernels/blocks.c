@@ -99,9 +99,8 @@ sonde_status sonde__blocks_pack(sonde_runtime *runtime, int threads, const sonde
 /* The order of checks: names, shape, count, values. Nothing is allocated before all have passed. */
 sonde_status sonde__blocks_training(sonde_runtime *runtime, const sonde__method *method,
                                     const sonde_input *inputs, size_t count, int64_t dim, int64_t min_rows,
-                                    sonde__packed_rows *packed)
+                                    const sonde_array **found, sonde__packed_rows *packed)
 {
-    const sonde_array *found[1] = {NULL};
     sonde_array rows;
     SONDE_TRY(sonde__inputs_match(method, "train", "train", inputs, count, found));
     SONDE_TRY(sonde__array_check(found[0], "train: vectors", dim, SONDE__DTYPES_NUMERIC, &rows));

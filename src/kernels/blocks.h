@@ -28,10 +28,11 @@ typedef struct sonde__packed_rows {
 sonde_status sonde__blocks_pack(sonde_runtime *runtime, int threads, const sonde_array *rows,
                                 sonde__packed_rows *packed);
 
-/* What train does first, for methods with the table above: matches inputs; checks shape, count, finiteness; packs. */
+/* What train does first, for methods whose table begins with "vectors": matches inputs; checks shape, count and finiteness
+ * of the vectors; packs them. found[i] (room for SONDE__INPUTS_MOST, all NULL) is then the input for row i of the table. */
 sonde_status sonde__blocks_training(sonde_runtime *runtime, const sonde__method *method,
                                     const sonde_input *inputs, size_t count, int64_t dim, int64_t min_rows,
-                                    sonde__packed_rows *packed);
+                                    const sonde_array **found, sonde__packed_rows *packed);
 
 /* `wanted` distinct numbers below n (all if wanted >= n), ascending, chosen by (seed, stream); returns how many. */
 int64_t sonde__blocks_sample(uint64_t seed, uint32_t stream, int64_t n, int64_t wanted, int64_t *rows);

@@ -21,7 +21,7 @@ typedef struct kernel_set {
 static const sonde__kernels *const generic_parts[] = {
     &sonde__generic_distance, &sonde__generic_integer, &sonde__generic_tile,  &sonde__generic_select,
     &sonde__generic_codes,    &sonde__generic_convert, &sonde__generic_small, &sonde__generic_logits,
-    &sonde__generic_paths,   &sonde__generic_random,  NULL,
+    &sonde__generic_paths,    &sonde__generic_random,  &sonde__generic_nibbles, NULL,
 };
 
 #if defined(__x86_64__)
@@ -31,12 +31,12 @@ static const sonde__kernels *const generic_parts[] = {
 static const sonde__kernels *const avx2_parts[] = {
     &sonde__avx2_distance, &sonde__avx2_integer, &sonde__avx2_tile,  &sonde__avx2_select,
     &sonde__avx2_codes,    &sonde__avx2_convert, &sonde__avx2_small, &sonde__avx2_logits,
-    &sonde__avx2_paths,   &sonde__avx2_random,  NULL,
+    &sonde__avx2_paths,    &sonde__avx2_random,  &sonde__avx2_nibbles, NULL,
 };
 static const sonde__kernels *const avx512_parts[] = {
     &sonde__avx512_distance, &sonde__avx512_integer, &sonde__avx512_tile,  &sonde__avx512_select,
     &sonde__avx512_codes,    &sonde__avx512_convert, &sonde__avx512_small, &sonde__avx512_logits,
-    &sonde__avx512_paths,   &sonde__avx512_random,  NULL,
+    &sonde__avx512_paths,    &sonde__avx512_random,  &sonde__avx512_nibbles, NULL,
 };
 enum { SET_GENERIC, SET_AVX2, SET_AVX512, SETS };
 static const kernel_set sets[SETS] = {
@@ -78,7 +78,7 @@ static int highest_set(void)
 static const sonde__kernels *const neon_parts[] = {
     &sonde__neon_distance, &sonde__neon_integer, &sonde__neon_tile,  &sonde__neon_select,
     &sonde__neon_codes,    &sonde__neon_convert, &sonde__neon_small, &sonde__neon_logits,
-    &sonde__neon_paths,   &sonde__neon_random,  NULL,
+    &sonde__neon_paths,    &sonde__neon_random,  &sonde__neon_nibbles, NULL,
 };
 static const sonde__kernels *const crc32_parts[] = {&sonde__neon_crc32, NULL};
 static const sonde__kernels *const dotprod_parts[] = {&sonde__neon_dotprod, NULL};
@@ -109,7 +109,7 @@ static const sonde__kernels *listed[SETS + 1];
 static int highest, chosen;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* A table is nothing but pointers and `lanes`, and an empty slot is zero, so the overlay goes word by word. */
+/* A table is pointers and numbers that are never 0, and an empty slot is zero, so the overlay goes word by word. */
 static void overlay(const sonde__kernels *part, sonde__kernels *table)
 {
     enum { WORDS = sizeof(sonde__kernels) / sizeof(uintptr_t) };

@@ -1,5 +1,5 @@
-/* exp.h: the numbers of the single-precision exponential that the sets share: e^x = 2^t with t = x log2 e, 2^t = 2^n
- * 2^r with n = round(t), and 2^r = 1 + r (c1 + c2 r + ... + c6 r^5) on |r| <= 1/2. The coefficients minimise the
+/* exp.h: what the sets share of the single-precision exponential: e^x = 2^t with t = x log2 e, 2^t = 2^n 2^r with
+ * n = round(t), and 2^r = 1 + r (c1 + c2 r + ... + c6 r^5) on |r| <= 1/2. The coefficients minimise the
  * largest relative error (iteratively reweighted least squares on Chebyshev points): 2e-8 with rounded coefficients,
  * a third of the last place.
  *
@@ -17,6 +17,9 @@
 
 #define SONDE__EXP_LOG2_E 1.44269504088896340736
 #define SONDE__EXP_LN2 0.69314718055994530942
+
+/* e^(scale x) = 2^(factor x). */
+static inline float sonde__exp_factor(float scale) { return (float)((double)scale * SONDE__EXP_LOG2_E); }
 
 /* Exponents of 2 at or below it, -87 in units of e, give 0: all powers of 2 stay normal numbers. */
 #define SONDE__EXP_LEAST (-125.5f)

@@ -38,6 +38,28 @@ typedef struct sonde__logit_list {
     int32_t first;
 } sonde__logit_list;
 
+/* One query of a fast scan: a table of 16 entries for each 4-bit number, in registers (kernels: nibble_*). */
+enum { SONDE__NIBBLE_ROWS = 32, SONDE__NIBBLE_LANES = 4, SONDE__NIBBLE_MOST = 63 };
+typedef struct sonde__nibble_lane {
+    const uint8_t *lut; /* 64-byte aligned, 64 bytes a pair: the entries of number 2p twice, then those of 2p + 1 twice */
+    float step, base;   /* what a sum of entries stands for: step * sum + base */
+    float threshold;
+} sonde__nibble_lane;
+
+/* What became of a vector in whole numbers. */
+typedef struct sonde__quantised {
+    float step;
+    int32_t sum;        /* of the codes */
+    float lost, length; /* at least |x - step codes| and |x|, but for an error of 4 d eps (|x| + lost) */
+} sonde__quantised;
+
+/* What turns sums of tile_u8s8 into upper bounds of scores: for the lanes of a panel, and for rows. */
+typedef struct sonde__bound_lanes {
+    int32_t shift[SONDE__LANES_MAX];
+    float scale[SONDE__LANES_MAX], reach[SONDE__LANES_MAX], blur[SONDE__LANES_MAX];
+} sonde__bound_lanes;
+typedef struct sonde__bound_rows { const float *step, *error, *length, *bias; } sonde__bound_rows;
+
 typedef struct sonde__kernels {
     const char *name; /* "generic", "avx2", "avx512"; "neon", "crc32", "dotprod" */
 
@@ -64,6 +86,17 @@ typedef struct sonde__kernels {
     /* The same on 8-bit codes: panel[(k / 4) * lanes * 4 + lane * 4 + k % 4], d padded to a multiple of 4 with zeros in
      * the panel (rows are not padded). Queries within -64..64. Exact. */
     void (*tile_u8s8)(const int8_t *panel, const uint8_t *rows, int64_t stride, int64_t count, int64_t d, int32_t *out);
+    /* A vector in whole numbers: codes[j] = x[j] / step rounded, within -most..most (most <= 127), step = max |x| / most.
+     * Where max |x| is outside 0x1p-50..0x1p52 all codes and the step are 0, and all of x is lost. The codes, the step
+     * and the sum are the same on all sets. */
+    void (*quantise)(const float *x, int64_t d, int32_t most, int8_t *codes, sonde__quantised *what);
+    /* From this d on tile_u8s8 and ip_u8s8 are so much faster than the f32 loops that a first pass over bytes pays. */
+    int64_t bytes_from;
+    /* What can pass: for each (row, lane) the bound (sum - shift) * scale * step + reach * error + blur * length + bias, and
+     * an entry row * lanes + lane in hits unless bound <= threshold[lane] (NaN passes). Returns how many; hits has room for
+     * count * lanes. lanes is a multiple of 8. */
+    int64_t (*tile_bound)(const int32_t *sums, int64_t count, int64_t lanes, const sonde__bound_lanes *panel,
+                          const sonde__bound_rows *rows, const float *threshold, uint32_t *hits);
     /* Score s = out * scale[row] + bias[row] (scale or bias NULL = 1 or 0) written back in place, and for every
      * (row, lane) with s > threshold[lane] an entry row * lanes + lane appended to hits. Returns how many. hits has
      * room for count * lanes entries. NaN never passes. */
@@ -86,6 +119,20 @@ typedef struct sonde__kernels {
     void (*lookup_8)(const float *table, const uint8_t *codes, int64_t stride, int64_t count, int64_t m, float *out);
     /* 4-bit codes, two to a byte (even j in the low nibble), table[j * 16 + code]. */
     void (*lookup_4)(const float *table, const uint8_t *codes, int64_t stride, int64_t count, int64_t m, float *out);
+
+    /* -- fast scan: 4-bit codes in blocks of 32 rows, byte by byte -------------------------------------------------- */
+    /* Rounds a query's table (16 entries for each of count numbers) to 0..SONDE__NIBBLE_MOST: entry = round((table - least of
+     * its 16) / step), ties to even, with step = the widest range / SONDE__NIBBLE_MOST (0 if all are 0); *base is the sum of
+     * the least ones in order. lut has (count + 1) / 2 x 64 bytes; an odd last number is followed by zeros. */
+    void (*nibble_round)(const float *table, int64_t count, uint8_t *lut, float *step, float *base);
+    /* Byte p of row v of block b is blocks[(b * pairs + p) * 32 + v], its low nibble number 2p. For each block and lane (1..
+     * SONDE__NIBBLE_LANES): score[v] = fma(fma(sum, step, base), scale, bias), with scale and bias of the row (NULL = 1 and
+     * 0), and masks[b * lane_count + lane] = the rows of allowed[b] (NULL = all) with score > threshold. Where that is not 0,
+     * scores[(b * lane_count + lane) * 32 + v] holds all 32. Blocks with allowed[b] = 0 are not read. pairs <= 65536. The same
+     * to the bit on all sets. */
+    void (*nibble_scan)(const uint8_t *blocks, int64_t block_count, int64_t pairs, const float *scale, const float *bias,
+                        const uint32_t *allowed, const sonde__nibble_lane *lanes, int64_t lane_count, float *scores,
+                        uint32_t *masks);
 
     /* -- conversion and packing ------------------------------------------------------------------------------------ */
     void (*to_f32[SONDE__ROW_KINDS])(const void *from, int64_t count, float *to);

@@ -35,22 +35,9 @@ SONDE__INLINE void normals_words(uint64_t seed, uint32_t stream, uint64_t row, u
                                  uint32_t words[4][NORMALS_BLOCKS])
 {
     for (int i = 0; i < NORMALS_BLOCKS; i++) {
-        uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-        uint32_t c0 = first + (uint32_t)i, c1 = stream, c2 = (uint32_t)row, c3 = (uint32_t)(row >> 32);
-#pragma GCC unroll 10
-        for (int round = 0; round < 10; round++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-            c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-            c1 = (uint32_t)p1;
-            c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-            c3 = (uint32_t)p0;
-            k0 += 0x9E3779B9u;
-            k1 += 0xBB67AE85u;
-        }
-        words[0][i] = c0;
-        words[1][i] = c1;
-        words[2][i] = c2;
-        words[3][i] = c3;
+        uint32_t c[4] = {first + (uint32_t)i, stream, (uint32_t)row, (uint32_t)(row >> 32)};
+        sonde__philox((uint32_t)seed, (uint32_t)(seed >> 32), c);
+        for (int k = 0; k < 4; k++) words[k][i] = c[k];
     }
 }
 #endif

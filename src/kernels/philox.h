@@ -21,13 +21,14 @@ SONDE__INLINE void philox_block(uint64_t seed, uint32_t stream, const uint64_t *
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
 #pragma GCC unroll 10
     for (int round = 0; round < 10; round++) {
-        philox_lanes p0 = philox_product(c[0], 0xD2511F53u), p1 = philox_product(c[2], 0xCD9E8D57u);
+        philox_lanes p0 = philox_product(c[0], SONDE__PHILOX_M0);
+        philox_lanes p1 = philox_product(c[2], SONDE__PHILOX_M1);
         c[0] = p1 >> 32 ^ c[1] ^ (uint64_t)k0;
         c[1] = p1;
         c[2] = p0 >> 32 ^ c[3] ^ (uint64_t)k1;
         c[3] = p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+        k0 += SONDE__PHILOX_W0;
+        k1 += SONDE__PHILOX_W1;
     }
     philox_store(c, out);
 }

@@ -95,4 +95,6 @@ void sonde__cholesky_solve(int64_t n, const double *l, int64_t count, double *b)
 /* "openblas", "blis" or "none". */
 const char *sonde__blas_name(void);
 
+#include "linalg/balance.h"
+
 #endif

@@ -1,26 +1,41 @@
-/* codes.c: numbers of 4 to 8 bits, packed tightly into the bytes of a code and back.
+/* codes.c: numbers of 1 to 16 bits, packed tightly into the bytes of a code and back.
  *
  * Problem: a code should take no more bits than it means, and the scan loops want one byte a value.
  * Idea: one bit stream, lowest bit first (drawn for 6 bits, values a b c d):
  *
  *     byte 0  bbaaaaaa     byte 1  ccccbbbb     byte 2  ddddddcc
  *
- * 4 and 6 bits have loops of their own, which scans need to be fast; 5 and 7 take the general stream. Little-endian
- * hosts only, as all of the library's files.
+ * 4, 6 and 8 bits have loops of their own, which scans need to be fast; the rest takes the general stream, and so does
+ * what is wider than a byte. Little-endian hosts only, as all of the library's files.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "quantizers/codes.h"
 
+/* Bits that wait for their byte to fill. */
+struct codes_writer {
+    uint8_t *at;
+    uint32_t pending;
+    int held;
+};
+
+static inline void codes_put(struct codes_writer *writer, uint32_t value, int bits)
+{
+    writer->pending |= value << writer->held;
+    for (writer->held += bits; writer->held >= 8; writer->held -= 8, writer->pending >>= 8)
+        *writer->at++ = (uint8_t)writer->pending;
+}
+
+static void codes_put_rest(struct codes_writer *writer)
+{
+    if (writer->held > 0) *writer->at = (uint8_t)writer->pending;
+}
+
 static void codes_pack_stream(const uint8_t *values, int64_t count, int bits, uint8_t *code)
 {
-    uint32_t pending = 0;
-    int held = 0;
-    for (int64_t j = 0; j < count; j++) {
-        pending |= (uint32_t)values[j] << held;
-        for (held += bits; held >= 8; held -= 8, pending >>= 8) *code++ = (uint8_t)pending;
-    }
-    if (held > 0) *code = (uint8_t)pending;
+    struct codes_writer writer = {code, 0, 0};
+    for (int64_t j = 0; j < count; j++) codes_put(&writer, values[j], bits);
+    codes_put_rest(&writer);
 }
 
 void sonde__codes_pack(const uint8_t *values, int64_t count, int bits, uint8_t *code)
@@ -35,19 +50,47 @@ void sonde__codes_pack(const uint8_t *values, int64_t count, int bits, uint8_t *
     }
 }
 
+void sonde__codes_pack_wide(const uint16_t *values, int64_t count, int bits, uint8_t *code)
+{
+    if (bits == 8) {
+        for (int64_t j = 0; j < count; j++) code[j] = (uint8_t)values[j];
+    } else if (bits == 4) {
+        for (int64_t j = 0; j < count / 2; j++) code[j] = (uint8_t)(values[2 * j] | values[2 * j + 1] << 4);
+        if (count % 2) code[count / 2] = (uint8_t)values[count - 1];
+    } else {
+        struct codes_writer writer = {code, 0, 0};
+        for (int64_t j = 0; j < count; j++) codes_put(&writer, values[j], bits);
+        codes_put_rest(&writer);
+    }
+}
+
 static void codes_unpack_stream(const uint8_t *code, int64_t count, int bits, uint8_t *values)
 {
-    uint32_t pending = 0, mask = (1u << bits) - 1;
-    int held = 0;
-    for (int64_t j = 0; j < count; j++) {
-        if (held < bits) {
-            pending |= (uint32_t)*code++ << held;
-            held += 8;
-        }
-        values[j] = (uint8_t)(pending & mask);
-        pending >>= bits;
-        held -= bits;
+    sonde__codes_reader reader = {code, 0, 0};
+    for (int64_t j = 0; j < count; j++) values[j] = (uint8_t)sonde__codes_take(&reader, bits);
+}
+
+/* The byte eight times over, of which byte t keeps bit t; adding 127 carries whatever is set to the top. */
+static void codes_unpack_1(const uint8_t *code, int64_t count, uint8_t *values)
+{
+    for (int64_t b = 0; b < count / 8; b++) {
+        uint64_t v = code[b] * 0x0101010101010101u & 0x8040201008040201u;
+        v = (v + 0x7f7f7f7f7f7f7f7fu) >> 7 & 0x0101010101010101u;
+        memcpy(values + 8 * b, &v, 8);
     }
+    codes_unpack_stream(code + count / 8, count % 8, 1, values + count / 8 * 8);
+}
+
+/* Four values: 8 bits are spread to 32 in two steps. */
+static void codes_unpack_2(const uint8_t *code, int64_t count, uint8_t *values)
+{
+    for (int64_t b = 0; b < count / 4; b++) {
+        uint32_t v = code[b];
+        v = (v | v << 12) & 0x000f000f;
+        v = (v | v << 6) & 0x03030303;
+        memcpy(values + 4 * b, &v, 4);
+    }
+    codes_unpack_stream(code + count / 4, count % 4, 2, values + count / 4 * 4);
 }
 
 static void codes_unpack_4(const uint8_t *code, int64_t count, uint8_t *values)
@@ -80,6 +123,8 @@ static void codes_unpack_6(const uint8_t *code, int64_t count, uint8_t *values)
 void sonde__codes_unpack(const uint8_t *code, int64_t count, int bits, uint8_t *values)
 {
     switch (bits) {
+    case 1: codes_unpack_1(code, count, values); break;
+    case 2: codes_unpack_2(code, count, values); break;
     case 4: codes_unpack_4(code, count, values); break;
     case 6: codes_unpack_6(code, count, values); break;
     case 8: memcpy(values, code, (size_t)count); break;
@@ -109,4 +154,18 @@ void sonde__codes_open(sonde__codes_block *block, const uint8_t *codes, int64_t 
     block->stride = count;
     for (int64_t i = 0; i < block->count; i++)
         sonde__codes_unpack(codes + i * stride, count, bits, block->buffer + i * count);
+}
+
+/* Each entry is the one without its lowest set bit, with that bit's sign turned. */
+void sonde__codes_sign_table(const float *w, int64_t d, float *table)
+{
+    for (int64_t j = 0; 4 * j < d; j++) {
+        float *entry = table + 16 * j, part[4];
+        for (int t = 0; t < 4; t++) part[t] = 4 * j + t < d ? w[4 * j + t] : 0;
+        entry[0] = -(part[0] + part[1] + part[2] + part[3]);
+        for (int nibble = 1; nibble < 16; nibble++) {
+            int lowest = __builtin_ctz((unsigned)nibble);
+            entry[nibble] = entry[nibble & (nibble - 1)] + 2 * part[lowest];
+        }
+    }
 }

@@ -1,192 +1,45 @@
-/* sq.c: scalar quantization: each column is rounded to 2^bits evenly spaced values, or to f16.
+/* sq.c: scalar quantization: each column is rounded to one of 2^bits values, or to f16.
  *
- * Decoding is low[j] + step[j] * c. The range of a column is learned: `minmax` takes the least and largest value,
- * `best` clips it at mean +- c deviations, for the c of a short list with the least squared error on a sample. With few
- * bits clipping halves the error; with 8 bits it mostly settles at the full range.
+ * levels=uniform: low[j] + step[j] * c, evenly spaced over a learned range (sq_train.c), one for each column
+ * or one for all. With few bits clipping the range halves the error; with 8 bits it mostly settles at what
+ * the rows hold. levels=lloyd: the values stand in a table (sq_levels.c).
  *
- * Scan: <q, x> = <q, low> + sum (q[j] step[j]) c[j]. The weights w = q step are rounded to integers so that the integer
- * kernels run:
+ * Scan: <q, x> = <q, low> + sum (q[j] step[j]) c[j]. The weights w = q step are rounded to integers so that
+ * the integer kernels run:
  *     i8   w ~ scale * h            h in -64..64
  *     i16  w ~ scale * (128 h + l)  two passes, 14 bits
  *     f32  w as it is
- * The rounding errors of w multiply c - (2^bits - 1) / 2, not c: what the mean code contributes is added exactly, in
- * the bias. Values of a scan and of a panel scan are equal to the bit for i8 and i16.
+ * The rounding errors of w multiply c - (2^bits - 1) / 2, not c: what the mean code contributes is added
+ * exactly, in the bias. Values of a scan and of a panel scan are equal to the bit for i8 and i16. Codes of 1,
+ * 2 and 4 bits can also be scanned from registers (query=auto; fast scan rounds the products instead of the
+ * query).
  *
- * Codes: bits * dim bits, packed as codes.h says; f16: 2 dim bytes.
- * After: Jegou et al. 2011 (asymmetric distances); uniform quantizers with clipping, Max 1960.
+ * Codes: bits * dim bits, packed as codes.h says; f16: 2 dim bytes. After: Jegou et al. 2011 (asymmetric
+ * distances); quantizers for minimum distortion, Max 1960, Lloyd 1982.
  *
  * SPDX-License-Identifier: MIT
  */
-#include <float.h>
 #include <math.h>
 
 #include "base/handle.h"
 #include "kernels/blocks.h"
 #include "kernels/kernels.h"
 #include "quantizers/codes.h"
-#include "quantizers/quantizer.h"
+#include "quantizers/sq.h"
 
-#define SQ_COLUMNS 16 /* columns that one work item of training takes: a cache line of a row */
-
-struct sq {
-    int bits;
-    bool fine;   /* the query has two integer parts */
-    float *low, *step; /* dim values each; NULL until trained */
-};
-
-/* The largest code value. */
-static float sq_levels(int bits)
+void sonde__sq_learned_drop(sonde_runtime *runtime, sonde__sq_learned *learned)
 {
-    return (float)((1 << bits) - 1);
+    sonde__free(runtime, learned->low);
+    sonde__free(runtime, learned->step);
+    sonde__free(runtime, learned->levels);
+    *learned = (sonde__sq_learned){0};
 }
 
-/* 1 / step, or 0 for a column that does not vary (also where the reciprocal would overflow). */
-static float sq_inverse(float step)
+void sonde__sq_adopt(sonde_quantizer *quantizer, const sonde__sq_learned *learned)
 {
-    return step >= 1.2e-38f ? 1 / step : 0;
-}
-
-/* Every code must decode to a finite value. */
-static bool sq_step_fits(float low, float step, int bits)
-{
-    return step >= 0 && isfinite(low + step * sq_levels(bits));
-}
-
-/* ---- training -------------------------------------------------------------------------------------------------- */
-
-/* What the columns of one training share; low and step are written column by column. */
-struct sq_training {
-    sonde_runtime *runtime;
-    const float *x;
-    int64_t n, dim;
-    const int64_t *sample;
-    int64_t sampled;
-    int bits;
-    bool best;
-    float *low, *step;
-};
-
-/* In double, because high - low of floats can overflow. */
-struct sq_range {
-    double low, high;
-};
-
-/* Squared error of rounding `count` values within a range. */
-static double sq_error(const float *values, int64_t count, struct sq_range range, int bits)
-{
-    float levels = sq_levels(bits), low = (float)range.low, step = (float)((range.high - range.low) / levels);
-    float inverse = sq_inverse(step);
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++) {
-        float c = (values[i] - low) * inverse + 0.5f;
-        c = c > 0 ? c : 0;
-        c = c < levels ? c : levels;
-        float error = values[i] - (low + step * (float)(int32_t)c);
-        sum += (double)error * error;
-    }
-    return sum;
-}
-
-/* The clipped range with the least error on the sampled values of one column. */
-static struct sq_range sq_best_range(const float *values, int64_t count, struct sq_range full, int bits)
-{
-    static const double widths[] = {1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.25, 3.5, 4, 4.5, 5, 6, 8};
-    double sum = 0, squares = 0, least = sq_error(values, count, full, bits);
-    struct sq_range best = full;
-    for (int64_t i = 0; i < count; i++) sum += values[i];
-    double mean = sum / (double)count;
-    for (int64_t i = 0; i < count; i++) squares += (values[i] - mean) * (values[i] - mean);
-    double deviation = sqrt(squares / (double)count);
-    for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
-        struct sq_range range = {fmax(full.low, mean - widths[w] * deviation),
-                                 fmin(full.high, mean + widths[w] * deviation)};
-        double error = sq_error(values, count, range, bits);
-        if (error < least) {
-            least = error;
-            best = range;
-        }
-    }
-    return best;
-}
-
-/* Values beyond half the range of a float are clipped, so that step times code cannot overflow. */
-static void sq_set_column(const struct sq_training *t, int64_t j, struct sq_range range)
-{
-    double low = fmax(range.low, -0.5 * FLT_MAX), high = fmin(range.high, 0.5 * FLT_MAX);
-    t->low[j] = (float)low;
-    t->step[j] = (float)(fmax(high - low, 0) / sq_levels(t->bits));
-    if (!sq_step_fits(t->low[j], t->step[j], t->bits)) t->step[j] = nextafterf(t->step[j], 0);
-}
-
-/* The ranges of columns [first, end): one pass over the rows, then each column's sample. */
-static sonde_status sq_train_columns(const struct sq_training *t, int64_t first, int64_t end,
-                                     sonde__scratch *scratch)
-{
-    float low[SQ_COLUMNS], high[SQ_COLUMNS], *values;
-    SONDE_TRY(SONDE_SCRATCH(scratch, values, t->sampled));
-    for (int64_t j = first; j < end; j++) low[j - first] = high[j - first] = t->x[j];
-    for (int64_t i = 1; i < t->n; i++)
-        for (int64_t j = first; j < end; j++) {
-            float value = t->x[i * t->dim + j];
-            if (value < low[j - first]) low[j - first] = value;
-            if (value > high[j - first]) high[j - first] = value;
-        }
-    for (int64_t j = first; j < end; j++) {
-        struct sq_range range = {low[j - first], high[j - first]};
-        for (int64_t i = 0; i < t->sampled; i++) values[i] = t->x[t->sample[i] * t->dim + j];
-        if (t->best) range = sq_best_range(values, t->sampled, range, t->bits);
-        sq_set_column(t, j, range);
-    }
-    return SONDE_OK;
-}
-
-static sonde_status sq_train_chunk(void *context, int64_t begin, int64_t end, int worker)
-{
-    const struct sq_training *t = context;
-    sonde__scratch *scratch = NULL;
-    (void)worker;
-    SONDE_TRY(sonde__scratch_take(t->runtime, &scratch));
-    sonde_status status = sq_train_columns(t, begin, end, scratch);
-    sonde__scratch_give(t->runtime, scratch);
-    return status;
-}
-
-/* Takes both arrays over. */
-static void sq_adopt(sonde_quantizer *quantizer, float *low, float *step)
-{
-    struct sq *sq = quantizer->state;
-    sonde__free(quantizer->runtime, sq->low);
-    sonde__free(quantizer->runtime, sq->step);
-    sq->low = low;
-    sq->step = step;
-}
-
-/* The old ranges stay until the new ones are complete. */
-static sonde_status sq_train(sonde_quantizer *quantizer, const float *x, int64_t n, int threads)
-{
-    const struct sq *sq = quantizer->state;
-    const sonde__params *params = quantizer->params;
-    sonde_runtime *runtime = quantizer->runtime;
-    int64_t wanted = sonde__min_i64(n, sonde__param_int(params, "sample"));
-    int64_t *sample = NULL;
-    struct sq_training t = {.runtime = runtime, .x = x, .n = n, .dim = quantizer->dim, .bits = sq->bits};
-    sonde_status status = SONDE_NEW(runtime, sample, wanted);
-    if (status == SONDE_OK) status = SONDE_NEW(runtime, t.low, t.dim);
-    if (status == SONDE_OK) status = SONDE_NEW(runtime, t.step, t.dim);
-    if (status == SONDE_OK) {
-        t.sample = sample;
-        t.sampled = sonde__blocks_sample((uint64_t)sonde__param_int(params, "seed"), 0, n, wanted, sample);
-        t.best = sonde__param_is(params, "range", "best");
-        status = sonde__parallel_for(runtime, threads, t.dim, SQ_COLUMNS, "sq: ranges", sq_train_chunk, &t);
-    }
-    sonde__free(runtime, sample);
-    if (status != SONDE_OK) {
-        sonde__free(runtime, t.low);
-        sonde__free(runtime, t.step);
-        return status;
-    }
-    sq_adopt(quantizer, t.low, t.step);
-    return SONDE_OK;
+    sonde__sq *sq = quantizer->state;
+    sonde__sq_learned_drop(quantizer->runtime, &sq->learned);
+    sq->learned = *learned;
 }
 
 /* ---- codes ----------------------------------------------------------------------------------------------------- */
@@ -195,13 +48,13 @@ static sonde_status sq_train(sonde_quantizer *quantizer, const float *x, int64_t
 static sonde_status sq_encode(const sonde_quantizer *quantizer, const float *x, int64_t ldx, int64_t n,
                               uint8_t *codes, int64_t stride)
 {
-    const struct sq *sq = quantizer->state;
-    float levels = sq_levels(sq->bits);
+    const sonde__sq *sq = quantizer->state;
+    float levels = sonde__sq_top(sq->bits);
     uint8_t values[SONDE__MAX_DIM];
     for (int64_t i = 0; i < n; i++) {
         const float *row = x + i * ldx;
         for (int64_t j = 0; j < quantizer->dim; j++) {
-            float c = (row[j] - sq->low[j]) * sq_inverse(sq->step[j]) + 0.5f;
+            float c = (row[j] - sq->learned.low[j]) * sonde__sq_inverse(sq->learned.step[j]) + 0.5f;
             c = c > 0 ? c : 0; /* also what infinity times 0 gives */
             c = c < levels ? c : levels;
             values[j] = (uint8_t)c;
@@ -214,18 +67,18 @@ static sonde_status sq_encode(const sonde_quantizer *quantizer, const float *x, 
 static void sq_decode(const sonde_quantizer *quantizer, const uint8_t *codes, int64_t stride, int64_t n,
                       float *x, int64_t ldx)
 {
-    const struct sq *sq = quantizer->state;
+    const sonde__sq *sq = quantizer->state;
     uint8_t values[SONDE__MAX_DIM];
     for (int64_t i = 0; i < n; i++) {
         sonde__codes_unpack(codes + i * stride, quantizer->dim, sq->bits, values);
         for (int64_t j = 0; j < quantizer->dim; j++)
-            x[i * ldx + j] = sq->low[j] + sq->step[j] * (float)values[j];
+            x[i * ldx + j] = sq->learned.low[j] + sq->learned.step[j] * (float)values[j];
     }
 }
 
 static bool sq_valid(const sonde_quantizer *quantizer, const uint8_t *codes, int64_t stride, int64_t n)
 {
-    const struct sq *sq = quantizer->state;
+    const sonde__sq *sq = quantizer->state;
     return sonde__codes_padding_zero(codes, stride, n, quantizer->dim, sq->bits);
 }
 
@@ -239,17 +92,17 @@ struct sq_lane {
 /* Rounds the weights of one query into high (and low where fine). */
 static struct sq_lane sq_round_query(const sonde_quantizer *quantizer, const float *query, int8_t *high, int8_t *low)
 {
-    const struct sq *sq = quantizer->state;
-    double most = 0, bias = 0, sum = 0, middle = 0.5 * sq_levels(sq->bits);
+    const sonde__sq *sq = quantizer->state;
+    double most = 0, bias = 0, sum = 0, middle = 0.5 * sonde__sq_top(sq->bits);
     int most_integer = low ? 64 * 128 - 64 : 64;
     for (int64_t j = 0; j < quantizer->dim; j++) {
-        double w = (double)query[j] * sq->step[j];
+        double w = (double)query[j] * sq->learned.step[j];
         most = fabs(w) > most ? fabs(w) : most;
-        bias += (double)query[j] * sq->low[j] + w * middle;
+        bias += (double)query[j] * sq->learned.low[j] + w * middle;
     }
     double scale = most / most_integer;
     for (int64_t j = 0; j < quantizer->dim; j++) {
-        int rounded = scale > 0 ? (int)lrint((double)query[j] * sq->step[j] / scale) : 0;
+        int rounded = scale > 0 ? (int)lrint((double)query[j] * sq->learned.step[j] / scale) : 0;
         int coarse = low ? (rounded + 64 * 128 + 64) / 128 - 64 : rounded; /* floor, also below zero */
         high[j] = (int8_t)coarse;
         if (low) low[j] = (int8_t)(rounded - 128 * coarse);
@@ -271,7 +124,7 @@ static int64_t sq_table_bytes(const sonde_quantizer *quantizer)
 
 static void sq_table(const sonde_quantizer *quantizer, const float *query, void *table)
 {
-    const struct sq *sq = quantizer->state;
+    const sonde__sq *sq = quantizer->state;
     int8_t *high = (int8_t *)table + 64;
     int8_t *low = sq->fine ? high + sq_part_bytes(quantizer) : NULL;
     memset(table, 0, (size_t)sq_table_bytes(quantizer));
@@ -290,7 +143,7 @@ static void sq_scan(const sonde_quantizer *quantizer, const void *table, const u
                     int64_t n, float *ip)
 {
     const sonde__kernels *kernels = sonde__kernels_get();
-    const struct sq *sq = quantizer->state;
+    const sonde__sq *sq = quantizer->state;
     const int8_t *high = (const int8_t *)table + 64, *low = high + sq_part_bytes(quantizer);
     int32_t high_sum[SONDE__CODES_BLOCK], low_sum[SONDE__CODES_BLOCK];
     sonde__codes_block block;
@@ -319,7 +172,8 @@ static int64_t sq_panel_bytes(const sonde_quantizer *quantizer)
 }
 
 /* Four bytes of a query stay together in the panel, so it is the panel of the tables read as words. */
-static void sq_pack(const sonde_quantizer *quantizer, const void *const *tables, int64_t count, int64_t offset, void *to)
+static void sq_pack(const sonde_quantizer *quantizer, const void *const *tables, int64_t count, int64_t offset,
+                    void *to)
 {
     const sonde__kernels *kernels = sonde__kernels_get();
     const void *words[SONDE__LANES_MAX];
@@ -329,7 +183,7 @@ static void sq_pack(const sonde_quantizer *quantizer, const void *const *tables,
 
 static void sq_panel(const sonde_quantizer *quantizer, const void *const *tables, int64_t count, void *panel)
 {
-    const struct sq *sq = quantizer->state;
+    const sonde__sq *sq = quantizer->state;
     float *scale = panel, *bias = scale + SONDE__LANES_MAX;
     uint8_t *high = (uint8_t *)panel + SQ_LANES_BYTES;
     memset(panel, 0, SQ_LANES_BYTES);
@@ -348,7 +202,7 @@ static void sq_scan_panel(const sonde_quantizer *quantizer, const void *panel, c
                           int64_t stride, int64_t n, float *tile)
 {
     const sonde__kernels *kernels = sonde__kernels_get();
-    const struct sq *sq = quantizer->state;
+    const sonde__sq *sq = quantizer->state;
     const float *scale = panel, *bias = scale + SONDE__LANES_MAX;
     const int8_t *high = (const int8_t *)panel + SQ_LANES_BYTES, *low = high + sq_panel_part(quantizer);
     int64_t lanes = kernels->lanes;
@@ -376,12 +230,12 @@ static int64_t sq_exact_table_bytes(const sonde_quantizer *quantizer)
 
 static void sq_exact_table(const sonde_quantizer *quantizer, const float *query, void *table)
 {
-    const struct sq *sq = quantizer->state;
+    const sonde__sq *sq = quantizer->state;
     float *out = table;
     double bias = 0;
     for (int64_t j = 0; j < quantizer->dim; j++) {
-        bias += (double)query[j] * sq->low[j];
-        out[16 + j] = query[j] * sq->step[j];
+        bias += (double)query[j] * sq->learned.low[j];
+        out[16 + j] = query[j] * sq->learned.step[j];
     }
     out[0] = (float)bias;
 }
@@ -390,7 +244,7 @@ static void sq_exact_scan(const sonde_quantizer *quantizer, const void *table, c
                           int64_t stride, int64_t n, float *ip)
 {
     const sonde__kernels *kernels = sonde__kernels_get();
-    const struct sq *sq = quantizer->state;
+    const sonde__sq *sq = quantizer->state;
     const float *in = table;
     sonde__codes_block block;
     for (int64_t i = 0; i < n; i += block.count) {
@@ -471,93 +325,84 @@ static void sq_half_scan(const sonde_quantizer *quantizer, const void *table, co
 
 static sonde_status sq_save(const sonde_quantizer *quantizer, sonde__writer *writer)
 {
-    const struct sq *sq = quantizer->state;
-    SONDE_TRY(sonde__write_array(writer, "LOW", sq->low, (uint64_t)quantizer->dim, sizeof(float)));
-    return sonde__write_array(writer, "STEP", sq->step, (uint64_t)quantizer->dim, sizeof(float));
+    const sonde__sq *sq = quantizer->state;
+    SONDE_TRY(sonde__write_array(writer, "LOW", sq->learned.low, (uint64_t)quantizer->dim, sizeof(float)));
+    return sonde__write_array(writer, "STEP", sq->learned.step, (uint64_t)quantizer->dim, sizeof(float));
+}
+
+static sonde_status sq_load_ranges(const sonde_quantizer *quantizer, sonde__reader *reader, sonde__sq_learned *learned)
+{
+    const sonde__sq *sq = quantizer->state;
+    uint64_t dim = (uint64_t)quantizer->dim;
+    SONDE_TRY(sonde__handle_floats(quantizer->runtime, reader, "LOW", dim, &learned->low));
+    SONDE_TRY(sonde__handle_floats(quantizer->runtime, reader, "STEP", dim, &learned->step));
+    for (int64_t j = 0; j < quantizer->dim; j++)
+        if (!sonde__sq_step_fits(learned->low[j], learned->step[j], sq->bits))
+            return sonde__fail(SONDE_CORRUPT, "section \"STEP\": the step of column %lld is %g, below 0 or too large",
+                               (long long)j, (double)learned->step[j]);
+    return SONDE_OK;
 }
 
 static sonde_status sq_load(sonde_quantizer *quantizer, sonde__reader *reader)
 {
-    const struct sq *sq = quantizer->state;
-    sonde_runtime *runtime = quantizer->runtime;
-    int64_t dim = quantizer->dim;
-    float *low = NULL, *step = NULL;
-    sonde_status status = sonde__handle_floats(runtime, reader, "LOW", (uint64_t)dim, &low);
-    if (status == SONDE_OK) status = sonde__handle_floats(runtime, reader, "STEP", (uint64_t)dim, &step);
-    for (int64_t j = 0; status == SONDE_OK && j < dim; j++)
-        if (!sq_step_fits(low[j], step[j], sq->bits))
-            status = sonde__fail(SONDE_CORRUPT,
-                                 "section \"STEP\": the step of column %lld is %g, below 0 or too large",
-                                 (long long)j, (double)step[j]);
-    if (status != SONDE_OK) {
-        sonde__free(runtime, low);
-        sonde__free(runtime, step);
-        return status;
-    }
-    sq_adopt(quantizer, low, step);
-    return SONDE_OK;
+    sonde__sq_learned learned = {0};
+    sonde_status status = sq_load_ranges(quantizer, reader, &learned);
+    if (status == SONDE_OK) sonde__sq_adopt(quantizer, &learned);
+    else sonde__sq_learned_drop(quantizer->runtime, &learned);
+    return status;
 }
 
 static void sq_drop(sonde_quantizer *quantizer)
 {
-    if (quantizer->state) sq_adopt(quantizer, NULL, NULL);
-    sonde__free(quantizer->runtime, quantizer->state);
+    sonde__sq *sq = quantizer->state;
+    if (sq) sonde__sq_learned_drop(quantizer->runtime, &sq->learned);
+    sonde__free(quantizer->runtime, sq);
 }
 
 static sonde_status sq_create(sonde_quantizer *quantizer);
 
 static const sonde__key sq_keys[] = {
-    {"bits", SONDE__KEY_INT, "8", 4, 8, "f16", NULL,
-     "bits a column: 4, 6, 8, or f16 (half precision, nothing learned)"},
+    {"bits", SONDE__KEY_INT, "8", 1, 8, "f16", NULL, "bits a column, or f16 (half precision, nothing learned)"},
+    {"levels", SONDE__KEY_WORD, "uniform", 0, 0, "uniform|lloyd", NULL,
+     "what codes stand for: evenly spaced values, or those of least squared error on the sample"},
+    {"scale", SONDE__KEY_WORD, "column", 0, 0, "column|shared", NULL, "a range for each column, or one for all"},
     {"range", SONDE__KEY_WORD, "best", 0, 0, "best|minmax", NULL,
-     "range of a column: clipped for the least squared error, or all that training saw"},
+     "of a column: clipped for the least squared error, or all that training saw; lloyd starts there"},
     {"query", SONDE__KEY_WORD, "auto", 0, 0, "auto|i8|i16|f32", NULL,
-     "precision of the query in scans; auto: i16 for 8 bits, else i8"},
-    {"sample", SONDE__KEY_INT, "16384", 1, 1e9, NULL, NULL, "rows that range=best is chosen on"},
+     "precision of the query in scans; auto: i16 for 8 bits, else i8, f32 for lloyd, and fast scan of 1, 2 and 4 bits"},
+    {"sample", SONDE__KEY_INT, "16384", 1, 1e9, NULL, NULL, "rows that range=best and lloyd look at"},
     {"seed", SONDE__KEY_INT, "1", 0, 9007199254740992.0, NULL, NULL, "of the choice of those rows"},
     {0},
 };
 
 #define SQ_METHOD                                                                                            \
-    {"sq",                                                                                                   \
-     "scalar quantization: every column rounded to 4, 6 or 8 bits, or to f16",                               \
-     "uniform quantization with learned clipping (Max 1960)",                                                \
-     sq_keys,                                                                                                \
-     sonde__vectors_input,                                                                                   \
-     NULL,                                                                                                   \
-     NULL}
+    {"sq", "scalar quantization: every column rounded to 1 to 8 bits, or to f16",                            \
+     "quantizing for minimum distortion (Max 1960, Lloyd 1982)", sq_keys, sonde__vectors_input, NULL, NULL}
+#define SQ_UNIFORM                                                                                           \
+    .method = SQ_METHOD, .create = sq_create, .train = sonde__sq_train, .encode = sq_encode,                 \
+    .decode = sq_decode, .valid = sq_valid, .save = sq_save, .load = sq_load, .drop = sq_drop
+#define SQ_INTEGER_QUERY                                                                                     \
+    .table_bytes = sq_table_bytes, .table = sq_table, .scan = sq_scan, .panel_bytes = sq_panel_bytes,        \
+    .panel = sq_panel, .scan_panel = sq_scan_panel
+#define SQ_LLOYD                                                                                             \
+    .method = SQ_METHOD, .create = sq_create, .train = sonde__sq_train, .encode = sonde__sq_levels_encode,   \
+    .decode = sonde__sq_levels_decode, .valid = sq_valid, .table_bytes = sonde__sq_levels_table_bytes,       \
+    .table = sonde__sq_levels_table, .scan = sonde__sq_levels_scan,                                          \
+    .panel_bytes = sonde__sq_levels_panel_bytes, .panel = sonde__sq_levels_panel,                            \
+    .scan_panel = sonde__sq_levels_scan_panel, .learned_bytes = sonde__sq_levels_bytes,                      \
+    .save = sonde__sq_levels_save, .load = sonde__sq_levels_load, .drop = sq_drop
+/* Evenly spaced levels need no lookups: products of integers are faster. */
+#define SQ_FAST .nibbles = sonde__sq_nibbles, .nibble_table = sonde__sq_nibble_table
 
-const sonde__quantizer_method sonde__quantizer_sq = {
-    .method = SQ_METHOD,
-    .create = sq_create,
-    .train = sq_train,
-    .encode = sq_encode,
-    .decode = sq_decode,
-    .valid = sq_valid,
-    .table_bytes = sq_table_bytes,
-    .table = sq_table,
-    .scan = sq_scan,
-    .panel_bytes = sq_panel_bytes,
-    .panel = sq_panel,
-    .scan_panel = sq_scan_panel,
-    .save = sq_save,
-    .load = sq_load,
-    .drop = sq_drop,
-};
+const sonde__quantizer_method sonde__quantizer_sq = {SQ_UNIFORM, SQ_INTEGER_QUERY};
+static const sonde__quantizer_method sq_lloyd = {SQ_LLOYD};
+static const sonde__quantizer_method sq_lloyd_fast = {SQ_LLOYD, SQ_FAST};
 
 static const sonde__quantizer_method sq_exact = {
-    .method = SQ_METHOD,
-    .create = sq_create,
-    .train = sq_train,
-    .encode = sq_encode,
-    .decode = sq_decode,
-    .valid = sq_valid,
+    SQ_UNIFORM,
     .table_bytes = sq_exact_table_bytes,
     .table = sq_exact_table,
     .scan = sq_exact_scan,
-    .save = sq_save,
-    .load = sq_load,
-    .drop = sq_drop,
 };
 
 static const sonde__quantizer_method sq_half = {
@@ -572,28 +417,46 @@ static const sonde__quantizer_method sq_half = {
     .refuses = true,
 };
 
+/* The table of hooks that a spec asks for. */
+static const sonde__quantizer_method *sq_variant(const sonde__params *params, int bits)
+{
+    bool fast = 4 % bits == 0 && sonde__param_is(params, "query", "auto");
+    if (sonde__param_is(params, "levels", "lloyd")) return fast ? &sq_lloyd_fast : &sq_lloyd;
+    return sonde__param_is(params, "query", "f32") ? &sq_exact : &sonde__quantizer_sq;
+}
+
+static sonde_status sq_create_half(sonde_quantizer *quantizer)
+{
+    if (sonde__param_is(quantizer->params, "levels", "lloyd"))
+        return sonde__fail(SONDE_INVALID_ARGUMENT,
+                           "sq: bits=f16 has no levels to learn; give bits=1..8 with levels=lloyd");
+    quantizer->method = &sq_half;
+    quantizer->code_bytes = 2 * quantizer->dim;
+    quantizer->trained = true;
+    return SONDE_OK;
+}
+
 /* The handle goes on with the table of the variant that its spec asks for. */
 static sonde_status sq_create(sonde_quantizer *quantizer)
 {
     const sonde__params *params = quantizer->params;
     int bits = (int)sonde__param_int(params, "bits");
-    if (sonde__param_is(params, "bits", "f16")) {
-        quantizer->method = &sq_half;
-        quantizer->code_bytes = 2 * quantizer->dim;
-        quantizer->trained = true;
-        return SONDE_OK;
-    }
-    if (bits % 2 != 0)
+    bool lloyd = sonde__param_is(params, "levels", "lloyd");
+    if (sonde__param_is(params, "bits", "f16")) return sq_create_half(quantizer);
+    if (lloyd && !sonde__param_is(params, "query", "auto") && !sonde__param_is(params, "query", "f32"))
         return sonde__fail(SONDE_INVALID_ARGUMENT,
-                           "sq: bits=%d is not offered; the choices are 4, 6, 8 and f16", bits);
-    struct sq *sq;
+                           "sq: query=%s needs evenly spaced values; levels=lloyd takes query=auto or f32",
+                           sonde__param_word(params, "query"));
+    sonde__sq *sq;
     SONDE_TRY(SONDE_NEW_ZERO(quantizer->runtime, sq, 1));
     sq->bits = bits;
     sq->fine = sonde__param_is(params, "query", "i16") ||
                (bits == 8 && sonde__param_is(params, "query", "auto"));
+    sq->shared = sonde__param_is(params, "scale", "shared");
+    sq->lloyd = lloyd;
     quantizer->state = sq;
     quantizer->code_bytes = sonde__codes_bytes(quantizer->dim, bits);
     quantizer->min_rows = 1;
-    if (sonde__param_is(params, "query", "f32")) quantizer->method = &sq_exact;
+    quantizer->method = sq_variant(params, bits);
     return SONDE_OK;
 }

@@ -124,35 +124,28 @@ static sonde_status anchor_draw(sonde_row_sampler *sampler, const sonde_array *c
 static sonde_status anchor_merge(sonde_row_sampler *into, const sonde_row_sampler *from)
 {
     const struct anchor_clients *a = into->state, *b = from->state;
-    int64_t *ids = NULL, count = a->count + b->count;
-    if (count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_LIMIT, "merge: %lld clients are more than %lld", (long long)count,
-                           (long long)SONDE__ROWS_MOST);
+    int64_t *ids = NULL;
+    SONDE_TRY(sonde__merge_count("clients", a->count, b->count));
     if (!a->ids || !b->ids)
         return sonde__fail(SONDE_INCOMPATIBLE,
                            "merge: clients=%lld counts all clients already; fit ids to join shards",
                            (long long)sonde__param_int(into->params, "clients"));
-    SONDE_TRY(SONDE_NEW(into->runtime, ids, count));
-    memcpy(ids, a->ids, (size_t)a->count * sizeof *ids);
-    memcpy(ids + a->count, b->ids, (size_t)b->count * sizeof *ids);
-    return anchor_adopt(into, count, ids);
+    SONDE_TRY(sonde__column_join(into->runtime, a->ids, a->count, b->ids, b->count, sizeof *ids, &ids));
+    return anchor_adopt(into, a->count + b->count, ids);
 }
 
 static sonde_status anchor_save(const sonde_row_sampler *sampler, sonde__writer *writer)
 {
     const struct anchor_clients *clients = sampler->state;
     SONDE_TRY(sonde__write_int(writer, "clients", clients->count));
-    SONDE_TRY(sonde__write_int(writer, "named", clients->ids != NULL));
-    if (!clients->ids) return SONDE_OK;
-    return sonde__write_array(writer, "IDS", clients->ids, (uint64_t)clients->count, sizeof *clients->ids);
+    return sonde__ids_write(writer, clients->ids, clients->count);
 }
 
 static sonde_status anchor_load(sonde_row_sampler *sampler, sonde__reader *reader)
 {
-    int64_t count, named, *ids = NULL;
+    int64_t count, *ids;
     SONDE_TRY(sonde__read_int(reader, "clients", sampler->batch, SONDE__ROWS_MOST, &count));
-    SONDE_TRY(sonde__read_int(reader, "named", 0, 1, &named));
-    if (named) SONDE_TRY(sonde__numbers_read(sampler->runtime, reader, "IDS", count, 0, INT64_MAX, &ids));
+    SONDE_TRY(sonde__ids_read(sampler->runtime, reader, count, &ids));
     return anchor_adopt(sampler, count, ids);
 }
 

@@ -105,12 +105,6 @@ static sonde_status batches_create(sonde_row_sampler *sampler)
 
 /* ---- edges --------------------------------------------------------------------------------------------- */
 
-static int batches_compare(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static int64_t batches_distinct(const int64_t *sorted, int64_t count)
 {
     int64_t distinct = 0;
@@ -172,7 +166,7 @@ static int64_t batches_cut_rows(const int64_t *lengths, const uint32_t *rows, in
     int64_t size = sonde__min_i64(count, BATCHES_SAMPLE), most = 0;
     for (int64_t i = 0; i < size; i++) sample[i] = lengths[rows[i * count / size]];
     for (int64_t i = 0; i < count; i++) most = sonde__max_i64(most, lengths[rows[i]]);
-    qsort(sample, (size_t)size, sizeof *sample, batches_compare);
+    qsort(sample, (size_t)size, sizeof *sample, sonde__compare_i64);
     int64_t made = cut(sample, size, wanted, edges);
     edges[made - 1] = most;
     return made;
@@ -354,9 +348,7 @@ static sonde_status batches_take(const sonde_row_sampler *sampler, const sonde_a
 static sonde_status batches_fit(sonde_row_sampler *sampler, const sonde_array *const *inputs)
 {
     struct batches_rows *rows;
-    if (inputs[0]->rows < 1 || inputs[0]->rows > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: lengths has %lld rows, expected 1..%lld",
-                           (long long)inputs[0]->rows, (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__rows_fit_check("lengths", inputs[0]->rows, 1));
     SONDE_TRY(SONDE_NEW_ZERO(sampler->runtime, rows, 1));
     sonde_status status = batches_take(sampler, inputs, rows);
     if (status == SONDE_OK) return batches_adopt(sampler, rows);
@@ -671,36 +663,26 @@ static sonde_status batches_observe(sonde_row_sampler *sampler, const sonde_arra
 
 /* ---- shards and files ---------------------------------------------------------------------------------- */
 
-/* The values of a behind those of b, in *joined, if a has any. */
-static sonde_status batches_join(sonde_runtime *runtime, const int64_t *a, int64_t a_count, const int64_t *b,
-                                 int64_t b_count, int64_t **joined)
+static sonde_status batches_join(sonde_runtime *runtime, const struct batches_rows *a,
+                                 const struct batches_rows *b, struct batches_rows *joined)
 {
-    if (!a) return SONDE_OK;
-    SONDE_TRY(SONDE_NEW(runtime, *joined, a_count + b_count));
-    memcpy(*joined, a, (size_t)a_count * sizeof *a);
-    memcpy(*joined + a_count, b, (size_t)b_count * sizeof *b);
-    return SONDE_OK;
+    joined->count = a->count + b->count;
+    SONDE_TRY(sonde__column_join(runtime, a->lengths, a->count, b->lengths, b->count, sizeof *a->lengths,
+                                 &joined->lengths));
+    SONDE_TRY(sonde__column_join(runtime, a->lengths_out, a->count, b->lengths_out, b->count,
+                                 sizeof *a->lengths_out, &joined->lengths_out));
+    return sonde__column_join(runtime, a->ids, a->count, b->ids, b->count, sizeof *a->ids, &joined->ids);
 }
 
 static sonde_status batches_merge(sonde_row_sampler *into, const sonde_row_sampler *from)
 {
     const struct batches_rows *a = into->state, *b = from->state;
     struct batches_rows *rows;
-    if (!a->ids != !b->ids || !a->lengths_out != !b->lengths_out)
-        return sonde__fail(SONDE_INCOMPATIBLE, "merge: one sampler has %s, the other has none",
-                           !a->ids != !b->ids ? "ids of the caller" : "lengths_out");
-    if (a->count + b->count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_LIMIT, "merge: %lld rows are more than %lld",
-                           (long long)(a->count + b->count), (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__merge_both("ids of the caller", a->ids, b->ids));
+    SONDE_TRY(sonde__merge_both("lengths_out", a->lengths_out, b->lengths_out));
+    SONDE_TRY(sonde__merge_count("rows", a->count, b->count));
     SONDE_TRY(SONDE_NEW_ZERO(into->runtime, rows, 1));
-    rows->count = a->count + b->count;
-    sonde_status status = batches_join(into->runtime, a->lengths, a->count, b->lengths, b->count,
-                                       &rows->lengths);
-    if (status == SONDE_OK)
-        status = batches_join(into->runtime, a->lengths_out, a->count, b->lengths_out, b->count,
-                              &rows->lengths_out);
-    if (status == SONDE_OK)
-        status = batches_join(into->runtime, a->ids, a->count, b->ids, b->count, &rows->ids);
+    sonde_status status = batches_join(into->runtime, a, b, rows);
     if (status == SONDE_OK) return batches_adopt(into, rows);
     batches_forget(into->runtime, rows);
     return status;

@@ -1,4 +1,5 @@
-/* columns.c: what the inputs of row samplers hold: columns of numbers, matrices, and lists of ids, checked and copied.
+/* columns.c: what the inputs of row samplers hold: columns of numbers, matrices, and lists of ids, checked,
+ * copied, joined with those of another sampler, written and read.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,6 +12,13 @@
 enum { COLUMN_GRAIN = 65536, COLUMN_PIECE = 2048 };
 
 /* ---- columns and matrices ---------------------------------------------------------------------------------------- */
+
+sonde_status sonde__rows_fit_check(const char *name, int64_t rows, int64_t least)
+{
+    if (rows >= least && rows <= SONDE__ROWS_MOST) return SONDE_OK;
+    return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: %s has %lld rows, expected %lld..%lld", name,
+                       (long long)rows, (long long)least, (long long)SONDE__ROWS_MOST);
+}
 
 static sonde_status column_shape(const sonde_array *array, const char *what, int64_t rows, int64_t cols)
 {
@@ -161,17 +169,11 @@ void sonde__gradient_put(const sonde_array *gradient, const float *values)
 
 /* ---- lists --------------------------------------------------------------------------------------------------------- */
 
-static int lists_compare(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Sorts items[begin..end) and drops repeats; returns the new end. */
 static int64_t lists_tidy(int64_t *items, int64_t begin, int64_t end)
 {
     int64_t kept = begin;
-    qsort(items + begin, (size_t)(end - begin), sizeof *items, lists_compare);
+    qsort(items + begin, (size_t)(end - begin), sizeof *items, sonde__compare_i64);
     for (int64_t i = begin; i < end; i++)
         if (i == begin || items[i] != items[kept - 1]) items[kept++] = items[i];
     return kept;
@@ -249,6 +251,33 @@ bool sonde__lists_have(const sonde__lists *lists, int64_t owner, int64_t item)
     return false;
 }
 
+/* ---- shards -------------------------------------------------------------------------------------------- */
+
+sonde_status sonde__merge_count(const char *things, int64_t a, int64_t b)
+{
+    if (a + b <= SONDE__ROWS_MOST) return SONDE_OK;
+    return sonde__fail(SONDE_LIMIT, "merge: %lld %s are more than %lld", (long long)(a + b), things,
+                       (long long)SONDE__ROWS_MOST);
+}
+
+sonde_status sonde__merge_both(const char *what, bool a, bool b)
+{
+    if (a == b) return SONDE_OK;
+    return sonde__fail(SONDE_INCOMPATIBLE, "merge: one sampler has %s, the other has none", what);
+}
+
+sonde_status sonde__column_join(sonde_runtime *runtime, const void *a, int64_t a_count, const void *b,
+                                int64_t b_count, uint64_t size, void *joined)
+{
+    if (!a) return SONDE_OK;
+    uint8_t *made = sonde__alloc(runtime, (uint64_t)(a_count + b_count), size);
+    if (!made) return sonde__last_status();
+    memcpy(made, a, (size_t)a_count * size);
+    memcpy(made + (uint64_t)a_count * size, b, (size_t)b_count * size);
+    memcpy(joined, &made, sizeof made); /* the caller's pointer has the type of the elements */
+    return SONDE_OK;
+}
+
 /* ---- files --------------------------------------------------------------------------------------------------------- */
 
 sonde_status sonde__lists_write(const sonde__lists *lists, sonde__writer *writer, const char *begin_tag,
@@ -274,6 +303,20 @@ sonde_status sonde__numbers_read(sonde_runtime *runtime, sonde__reader *reader, 
     if (status == SONDE_OK) *values = copy;
     else sonde__free(runtime, copy);
     return status;
+}
+
+sonde_status sonde__ids_write(sonde__writer *writer, const int64_t *ids, int64_t count)
+{
+    SONDE_TRY(sonde__write_int(writer, "named", ids != NULL));
+    return ids ? sonde__write_array(writer, "IDS", ids, (uint64_t)count, sizeof *ids) : SONDE_OK;
+}
+
+sonde_status sonde__ids_read(sonde_runtime *runtime, sonde__reader *reader, int64_t count, int64_t **ids)
+{
+    int64_t named;
+    *ids = NULL;
+    SONDE_TRY(sonde__read_int(reader, "named", 0, 1, &named));
+    return named ? sonde__numbers_read(runtime, reader, "IDS", count, 0, INT64_MAX, ids) : SONDE_OK;
 }
 
 /* Ascending without repeats is what the search for an item relies on. */

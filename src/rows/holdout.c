@@ -39,8 +39,7 @@ struct holdout_state {
     int64_t asked, spent; /* questions so far, and those that found overfitting */
     int64_t *ids;         /* NULL: 0 .. rows-1 */
     uint32_t *split;      /* all rows: the first `held` are the holdout */
-    uint32_t *order;      /* of pass `ordered`, positions in split; NULL before the first draw */
-    int64_t ordered;
+    sonde__order order;   /* positions in split */
 };
 
 static void holdout_forget(sonde_runtime *runtime, struct holdout_state *state)
@@ -48,7 +47,7 @@ static void holdout_forget(sonde_runtime *runtime, struct holdout_state *state)
     if (!state) return;
     sonde__free(runtime, state->ids);
     sonde__free(runtime, state->split);
-    sonde__free(runtime, state->order);
+    sonde__free(runtime, state->order.numbers);
     sonde__free(runtime, state);
 }
 
@@ -62,11 +61,8 @@ static void holdout_drop(sonde_row_sampler *sampler)
 /* The split depends on seed and number of rows only. */
 static sonde_status holdout_split(sonde_row_sampler *sampler, struct holdout_state *state)
 {
-    sonde__rng rng;
     SONDE_TRY(SONDE_NEW(sampler->runtime, state->split, state->rows));
-    for (int64_t i = 0; i < state->rows; i++) state->split[i] = (uint32_t)i;
-    sonde__rows_rng(sampler, 0, HOLDOUT_STREAM_SPLIT, 0, &rng);
-    sonde__shuffle(&rng, state->split, state->rows);
+    sonde__rows_permute(sampler, 0, HOLDOUT_STREAM_SPLIT, state->rows, state->split);
     state->held = (int64_t)floor(sonde__param_real(sampler->params, "share") * (double)state->rows + 0.5);
     if (state->held >= 1 && state->held < state->rows) return SONDE_OK;
     return sonde__fail(SONDE_INVALID_ARGUMENT,
@@ -107,23 +103,9 @@ static sonde_status holdout_fit(sonde_row_sampler *sampler, const sonde_array *c
 {
     const sonde_array *given = inputs[sonde__rows_input(sampler, "fit", "ids")];
     int64_t *ids = NULL;
-    if (given->rows < 2 || given->rows > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: ids has %lld rows, expected 2..%lld",
-                           (long long)given->rows, (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__rows_fit_check("ids", given->rows, 2));
     SONDE_TRY(sonde__column_i64(sampler->runtime, given, "fit: ids", -1, 0, INT64_MAX, &ids));
     return holdout_build(sampler, given->rows, ids);
-}
-
-static sonde_status holdout_order(const sonde_row_sampler *sampler, struct holdout_state *state)
-{
-    sonde__rng rng;
-    if (state->order && state->ordered == sampler->pass) return SONDE_OK;
-    if (!state->order) SONDE_TRY(SONDE_NEW(sampler->runtime, state->order, state->rows));
-    for (int64_t i = 0; i < state->rows; i++) state->order[i] = (uint32_t)i;
-    sonde__rows_rng(sampler, sampler->pass, HOLDOUT_STREAM_ORDER, 0, &rng);
-    sonde__shuffle(&rng, state->order, state->rows);
-    state->ordered = sampler->pass;
-    return SONDE_OK;
 }
 
 static sonde_status holdout_draw(sonde_row_sampler *sampler, const sonde_array *const *inputs, int64_t count)
@@ -132,11 +114,11 @@ static sonde_status holdout_draw(sonde_row_sampler *sampler, const sonde_array *
     struct holdout_state *state = sampler->state;
     if (state->rows == 0)
         return sonde__fail(SONDE_STATE, "draw: reusable_holdout has no rows; give rows=N or fit ids");
-    SONDE_TRY(holdout_order(sampler, state));
+    SONDE_TRY(sonde__rows_order(sampler, HOLDOUT_STREAM_ORDER, state->rows, &state->order));
     count = sonde__min_i64(count, sonde__max_i64(0, state->rows - sampler->place));
     SONDE_TRY(sonde__rows_begin(sampler, count, true));
     for (int64_t i = 0; i < count; i++) {
-        uint32_t position = state->order[sampler->place + i], row = state->split[position];
+        uint32_t position = state->order.numbers[sampler->place + i], row = state->split[position];
         sampler->drawn.ids[i] = state->ids ? state->ids[row] : (int64_t)row;
         sampler->drawn.groups[i] = (int64_t)position < state->held;
     }
@@ -291,22 +273,19 @@ static sonde_status holdout_save(const sonde_row_sampler *sampler, sonde__writer
     SONDE_TRY(sonde__write_int(writer, "rows", state->rows));
     SONDE_TRY(sonde__write_int(writer, "asked", state->asked));
     SONDE_TRY(sonde__write_int(writer, "spent", state->spent));
-    SONDE_TRY(sonde__write_int(writer, "named", state->ids != NULL));
-    if (!state->ids) return SONDE_OK;
-    return sonde__write_array(writer, "IDS", state->ids, (uint64_t)state->rows, sizeof *state->ids);
+    return sonde__ids_write(writer, state->ids, state->rows);
 }
 
 static sonde_status holdout_load(sonde_row_sampler *sampler, sonde__reader *reader)
 {
-    int64_t rows, asked, spent, named, *ids = NULL;
+    int64_t rows, asked, spent, *ids;
     SONDE_TRY(sonde__read_int(reader, "rows", 0, SONDE__ROWS_MOST, &rows));
     SONDE_TRY(sonde__read_int(reader, "asked", 0, INT64_MAX / 2, &asked));
     SONDE_TRY(sonde__read_int(reader, "spent", 0, asked, &spent));
-    SONDE_TRY(sonde__read_int(reader, "named", 0, 1, &named));
     if (rows > 0 ? sampler->place >= rows : sampler->place > 0)
         return sonde__fail(SONDE_CORRUPT, "the place %lld is not among %lld rows", (long long)sampler->place,
                            (long long)rows);
-    if (named) SONDE_TRY(sonde__numbers_read(sampler->runtime, reader, "IDS", rows, 0, INT64_MAX, &ids));
+    SONDE_TRY(sonde__ids_read(sampler->runtime, reader, rows, &ids));
     sonde_status status = holdout_build(sampler, rows, ids);
     if (status == SONDE_INVALID_ARGUMENT)
         return sonde__fail(SONDE_CORRUPT, "%lld rows cannot be split", (long long)rows);

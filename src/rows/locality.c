@@ -183,9 +183,7 @@ static sonde_status locality_read(const sonde_row_sampler *sampler, const sonde_
     SONDE_TRY(sonde__array_check(inputs[sonde__rows_input(sampler, "fit", "lists")], "fit: lists", 0,
                                  SONDE__DTYPE_BIT(SONDE_DTYPE_I64) | SONDE__DTYPE_BIT(SONDE_DTYPE_I32),
                                  &view));
-    if (view.rows < 1 || view.rows > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: lists has %lld rows, expected 1..%lld",
-                           (long long)view.rows, (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__rows_fit_check("lists", view.rows, 1));
     state->queries = view.rows;
     SONDE_TRY(locality_read_lists(sampler, &view, most, &state->lists, &state->documents));
     SONDE_TRY(sonde__lists_take(sampler->runtime, positives, offsets, "fit: positives", view.rows, most,

@@ -102,9 +102,7 @@ static sonde_status mnar_fit(sonde_row_sampler *sampler, const sonde_array *cons
     if (!counts == !given)
         return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: mnar takes either counts or propensities");
     int64_t count = counts ? counts->rows : given->rows;
-    if (count < 1 || count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: %s has %lld rows, expected 1..%lld",
-                           counts ? "counts" : "propensities", (long long)count, (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__rows_fit_check(counts ? "counts" : "propensities", count, 1));
     if (counts)
         SONDE_TRY(sonde__column_i64(sampler->runtime, counts, "fit: counts", -1, 0, INT64_MAX, &positives));
     else
@@ -258,24 +256,18 @@ static sonde_status mnar_loss(const sonde_row_sampler *sampler, const sonde_arra
 static sonde_status mnar_merge(sonde_row_sampler *into, const sonde_row_sampler *from)
 {
     const struct mnar_items *a = into->state, *b = from->state;
-    int64_t *positives = NULL, count = a->count + b->count;
+    int64_t *positives = NULL;
     float *theta = NULL;
-    if (count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_LIMIT, "merge: %lld items are more than %lld", (long long)count,
-                           (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__merge_count("items", a->count, b->count));
     if (!a->positives != !b->positives)
         return sonde__fail(SONDE_INCOMPATIBLE,
                            "merge: one sampler was fitted on counts, the other on propensities");
-    if (a->positives) {
-        SONDE_TRY(SONDE_NEW(into->runtime, positives, count));
-        memcpy(positives, a->positives, (size_t)a->count * sizeof *positives);
-        memcpy(positives + a->count, b->positives, (size_t)b->count * sizeof *positives);
-    } else {
-        SONDE_TRY(SONDE_NEW(into->runtime, theta, count));
-        memcpy(theta, a->theta, (size_t)a->count * sizeof *theta);
-        memcpy(theta + a->count, b->theta, (size_t)b->count * sizeof *theta);
-    }
-    return mnar_adopt(into, count, positives, theta);
+    SONDE_TRY(sonde__column_join(into->runtime, a->positives, a->count, b->positives, b->count,
+                                 sizeof *positives, &positives));
+    if (!positives) /* fitted on propensities */
+        SONDE_TRY(sonde__column_join(into->runtime, a->theta, a->count, b->theta, b->count, sizeof *theta,
+                                     &theta));
+    return mnar_adopt(into, a->count + b->count, positives, theta);
 }
 
 static sonde_status mnar_save(const sonde_row_sampler *sampler, sonde__writer *writer)

@@ -36,7 +36,7 @@ static void negatives_forget(sonde_runtime *runtime, sonde__negatives *state)
     sonde__lists_drop(runtime, &state->positives);
     sonde_index_free(state->own);
     negatives_drop_mined(runtime, &state->mined);
-    sonde__free(runtime, state->order);
+    sonde__free(runtime, state->order.numbers);
     sonde__free(runtime, state);
 }
 
@@ -164,12 +164,6 @@ sonde_status sonde__negatives_check(const sonde_index *index, const sonde__lists
     return SONDE_OK;
 }
 
-static int negatives_compare(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* The ids of all documents, unless they are 0, 1, 2, ... */
 static sonde_status negatives_take_ids(sonde_runtime *runtime, const sonde_index *index,
                                        sonde__negatives_mined *mined)
@@ -179,7 +173,8 @@ static sonde_status negatives_take_ids(sonde_runtime *runtime, const sonde_index
     SONDE_TRY(sonde_index_ids(index, mined->ids, room, &stored));
     mined->documents = sonde__min_i64(room, stored); /* the caller's index may change meanwhile */
     while (i < mined->documents && mined->ids[i - 1] < mined->ids[i]) i++;
-    if (i < mined->documents) qsort(mined->ids, (size_t)mined->documents, sizeof *mined->ids, negatives_compare);
+    if (i < mined->documents)
+        qsort(mined->ids, (size_t)mined->documents, sizeof *mined->ids, sonde__compare_i64);
     if (mined->documents == 0 || mined->ids[mined->documents - 1] != mined->documents - 1) return SONDE_OK;
     sonde__free(runtime, mined->ids);
     mined->ids = NULL;

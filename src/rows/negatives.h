@@ -34,10 +34,9 @@ typedef struct sonde__negatives {
     sonde__lists positives; /* ids of documents */
     sonde_index *own;       /* built from "documents"; NULL: the index is the caller's */
     sonde__negatives_mined mined;
-    int64_t since;   /* draws since mining, where the method has the key "refresh" */
-    bool stale;      /* queries or documents were observed after mining */
-    uint32_t *order; /* of the queries in pass `ordered`; NULL before the first draw */
-    int64_t ordered;
+    int64_t since;      /* draws since mining, where the method has the key "refresh" */
+    bool stale;         /* queries or documents were observed after mining */
+    sonde__order order; /* of the queries */
 } sonde__negatives;
 
 /* A search for the negatives of some queries. */

@@ -18,25 +18,13 @@ enum { NEGATIVES_ORDER = 0x6e01, NEGATIVES_PASS = 0x6e02, NEGATIVES_FOR = 0x6e03
 
 /* ---- which queries ------------------------------------------------------------------------------------------- */
 
-static sonde_status negatives_order(sonde_row_sampler *sampler, sonde__negatives *state)
-{
-    sonde__rng rng;
-    if (state->order && state->ordered == sampler->pass) return SONDE_OK;
-    if (!state->order) SONDE_TRY(SONDE_NEW(sampler->runtime, state->order, state->queries));
-    for (int64_t i = 0; i < state->queries; i++) state->order[i] = (uint32_t)i;
-    sonde__rows_rng(sampler, sampler->pass, NEGATIVES_ORDER, 0, &rng);
-    sonde__shuffle(&rng, state->order, state->queries);
-    state->ordered = sampler->pass;
-    return SONDE_OK;
-}
-
 /* The queries of the rows that follow `place`. */
 static sonde_status negatives_next(sonde_row_sampler *sampler, int64_t count, sonde__negatives_batch *batch)
 {
     sonde__negatives *state = batch->state;
     int64_t each = state->plan.each, total = state->queries * each, place = sampler->place;
     if (count == 0) count = each * sonde__param_int(sampler->params, "batch");
-    SONDE_TRY(negatives_order(sampler, state));
+    SONDE_TRY(sonde__rows_order(sampler, NEGATIVES_ORDER, state->queries, &state->order));
     batch->each = each;
     batch->rows = sonde__min_i64(count, sonde__max_i64(0, total - place));
     batch->skip = place % each;
@@ -46,7 +34,7 @@ static sonde_status negatives_next(sonde_row_sampler *sampler, int64_t count, so
     batch->key_step = 1;
     if (batch->rows == 0) batch->queries = 0;
     SONDE_TRY(SONDE_NEW(sampler->runtime, batch->number, batch->queries));
-    for (int64_t i = 0; i < batch->queries; i++) batch->number[i] = state->order[place / each + i];
+    for (int64_t i = 0; i < batch->queries; i++) batch->number[i] = state->order.numbers[place / each + i];
     return SONDE_OK;
 }
 

@@ -301,9 +301,7 @@ static sonde_status pack_fit(sonde_row_sampler *sampler, const sonde_array *cons
 {
     struct pack_rows *rows;
     int64_t count = inputs[0]->rows;
-    if (count < 1 || count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: lengths has %lld rows, expected 1..%lld",
-                           (long long)count, (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__rows_fit_check("lengths", count, 1));
     SONDE_TRY(SONDE_NEW_ZERO(sampler->runtime, rows, 1));
     rows->count = count;
     sonde_status status = sonde__column_i64(sampler->runtime, inputs[0], "fit: lengths", -1, 1,
@@ -321,11 +319,8 @@ static sonde_status pack_fit(sonde_row_sampler *sampler, const sonde_array *cons
 static void pack_order(const sonde_row_sampler *sampler, struct pack_rows *rows)
 {
     int64_t units = pack_whole(sampler) ? rows->all.lines : rows->count, sum = 0;
-    sonde__rng rng;
     if (rows->ordered == sampler->pass) return;
-    for (int64_t i = 0; i < units; i++) rows->order[i] = (uint32_t)i;
-    sonde__rows_rng(sampler, sampler->pass, PACK_STREAM, 0, &rng);
-    sonde__shuffle(&rng, rows->order, units);
+    sonde__rows_permute(sampler, sampler->pass, PACK_STREAM, units, rows->order);
     rows->ordered = sampler->pass;
     if (!rows->starts) return;
     for (int64_t i = 0; i < units; i++) {
@@ -434,26 +429,18 @@ static sonde_status pack_merge(sonde_row_sampler *into, const sonde_row_sampler 
 {
     const struct pack_rows *a = into->state, *b = from->state;
     struct pack_rows *rows;
-    int64_t count = a->count + b->count;
-    if (!a->ids != !b->ids)
-        return sonde__fail(SONDE_INCOMPATIBLE,
-                           "merge: one sampler has ids of the caller, the other has none");
-    if (count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_LIMIT, "merge: %lld rows are more than %lld", (long long)count,
-                           (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__merge_both("ids of the caller", a->ids, b->ids));
+    SONDE_TRY(sonde__merge_count("rows", a->count, b->count));
     SONDE_TRY(SONDE_NEW_ZERO(into->runtime, rows, 1));
-    rows->count = count;
-    sonde_status status = SONDE_NEW(into->runtime, rows->lengths, count);
-    if (status == SONDE_OK && a->ids) status = SONDE_NEW(into->runtime, rows->ids, count);
-    if (status != SONDE_OK) {
-        pack_forget(into->runtime, rows);
-        return status;
-    }
-    memcpy(rows->lengths, a->lengths, (size_t)a->count * sizeof *a->lengths);
-    memcpy(rows->lengths + a->count, b->lengths, (size_t)b->count * sizeof *b->lengths);
-    if (rows->ids) memcpy(rows->ids, a->ids, (size_t)a->count * sizeof *a->ids);
-    if (rows->ids) memcpy(rows->ids + a->count, b->ids, (size_t)b->count * sizeof *b->ids);
-    return pack_adopt(into, rows);
+    rows->count = a->count + b->count;
+    sonde_status status = sonde__column_join(into->runtime, a->lengths, a->count, b->lengths, b->count,
+                                             sizeof *rows->lengths, &rows->lengths);
+    if (status == SONDE_OK)
+        status = sonde__column_join(into->runtime, a->ids, a->count, b->ids, b->count, sizeof *rows->ids,
+                                    &rows->ids);
+    if (status == SONDE_OK) return pack_adopt(into, rows);
+    pack_forget(into->runtime, rows);
+    return status;
 }
 
 static sonde_status pack_save(const sonde_row_sampler *sampler, sonde__writer *writer)

@@ -13,16 +13,15 @@ enum { RANDOM_STREAM_ORDER = 0x7201, RANDOM_STREAM_DRAW = 0x7202 };
 
 struct random_rows {
     int64_t count;
-    int64_t *ids;     /* NULL: 0 .. count-1 */
-    uint32_t *order;  /* of pass `ordered`; NULL before the first draw */
-    int64_t ordered;
+    int64_t *ids; /* NULL: 0 .. count-1 */
+    sonde__order order;
 };
 
 static void random_forget(sonde_runtime *runtime, struct random_rows *rows)
 {
     if (!rows) return;
     sonde__free(runtime, rows->ids);
-    sonde__free(runtime, rows->order);
+    sonde__free(runtime, rows->order.numbers);
     sonde__free(runtime, rows);
 }
 
@@ -59,27 +58,12 @@ static sonde_status random_create(sonde_row_sampler *sampler)
 static sonde_status random_fit(sonde_row_sampler *sampler, const sonde_array *const *inputs)
 {
     int64_t *ids = NULL, count = inputs[0]->rows;
-    if (count < 1 || count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: ids has %lld rows, expected 1..%lld", (long long)count,
-                           (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__rows_fit_check("ids", count, 1));
     SONDE_TRY(sonde__column_i64(sampler->runtime, inputs[0], "fit: ids", -1, 0, INT64_MAX, &ids));
     return random_adopt(sampler, count, ids);
 }
 
 /* ---- drawing --------------------------------------------------------------------------------------------------- */
-
-/* The order of the current pass. */
-static sonde_status random_order(sonde_row_sampler *sampler, struct random_rows *rows)
-{
-    sonde__rng rng;
-    if (rows->order && rows->ordered == sampler->pass) return SONDE_OK;
-    if (!rows->order) SONDE_TRY(SONDE_NEW(sampler->runtime, rows->order, rows->count));
-    for (int64_t i = 0; i < rows->count; i++) rows->order[i] = (uint32_t)i;
-    sonde__rows_rng(sampler, sampler->pass, RANDOM_STREAM_ORDER, 0, &rng);
-    sonde__shuffle(&rng, rows->order, rows->count);
-    rows->ordered = sampler->pass;
-    return SONDE_OK;
-}
 
 static sonde_status random_draw(sonde_row_sampler *sampler, const sonde_array *const *inputs, int64_t count)
 {
@@ -88,14 +72,14 @@ static sonde_status random_draw(sonde_row_sampler *sampler, const sonde_array *c
     bool replace = sonde__param_is(sampler->params, "replace", "yes");
     sonde__rng rng;
     if (!replace) {
-        SONDE_TRY(random_order(sampler, rows));
+        SONDE_TRY(sonde__rows_order(sampler, RANDOM_STREAM_ORDER, rows->count, &rows->order));
         count = sonde__min_i64(count, sonde__max_i64(0, rows->count - sampler->place));
     }
     SONDE_TRY(sonde__rows_begin(sampler, count, false));
     sonde__rows_rng(sampler, sampler->pass, RANDOM_STREAM_DRAW, (uint64_t)sampler->place, &rng);
     for (int64_t i = 0; i < count; i++) {
         int64_t row = replace ? (int64_t)sonde__rng_below(&rng, (uint64_t)rows->count)
-                              : (int64_t)rows->order[sampler->place + i];
+                              : (int64_t)rows->order.numbers[sampler->place + i];
         sampler->drawn.ids[i] = rows->ids ? rows->ids[row] : row;
     }
     sampler->drawn.last = !replace && sampler->place + count == rows->count;
@@ -107,38 +91,28 @@ static sonde_status random_draw(sonde_row_sampler *sampler, const sonde_array *c
 static sonde_status random_merge(sonde_row_sampler *into, const sonde_row_sampler *from)
 {
     const struct random_rows *a = into->state, *b = from->state;
-    int64_t *ids = NULL, count = a->count + b->count;
-    if (count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_LIMIT, "merge: %lld rows are more than %lld", (long long)count,
-                           (long long)SONDE__ROWS_MOST);
-    if (!a->ids != !b->ids)
-        return sonde__fail(SONDE_INCOMPATIBLE, "merge: one sampler has ids of the caller, the other has none");
-    if (a->ids) {
-        SONDE_TRY(SONDE_NEW(into->runtime, ids, count));
-        memcpy(ids, a->ids, (size_t)a->count * sizeof *ids);
-        memcpy(ids + a->count, b->ids, (size_t)b->count * sizeof *ids);
-    }
-    return random_adopt(into, count, ids);
+    int64_t *ids = NULL;
+    SONDE_TRY(sonde__merge_count("rows", a->count, b->count));
+    SONDE_TRY(sonde__merge_both("ids of the caller", a->ids, b->ids));
+    SONDE_TRY(sonde__column_join(into->runtime, a->ids, a->count, b->ids, b->count, sizeof *ids, &ids));
+    return random_adopt(into, a->count + b->count, ids);
 }
 
 static sonde_status random_save(const sonde_row_sampler *sampler, sonde__writer *writer)
 {
     const struct random_rows *rows = sampler->state;
     SONDE_TRY(sonde__write_int(writer, "rows", rows->count));
-    SONDE_TRY(sonde__write_int(writer, "named", rows->ids != NULL));
-    if (!rows->ids) return SONDE_OK;
-    return sonde__write_array(writer, "IDS", rows->ids, (uint64_t)rows->count, sizeof *rows->ids);
+    return sonde__ids_write(writer, rows->ids, rows->count);
 }
 
 static sonde_status random_load(sonde_row_sampler *sampler, sonde__reader *reader)
 {
-    int64_t count, named, *ids = NULL;
+    int64_t count, *ids;
     SONDE_TRY(sonde__read_int(reader, "rows", 1, SONDE__ROWS_MOST, &count));
-    SONDE_TRY(sonde__read_int(reader, "named", 0, 1, &named));
     if (sampler->place > count)
         return sonde__fail(SONDE_CORRUPT, "the place %lld is behind the last of %lld rows", (long long)sampler->place,
                            (long long)count);
-    if (named) SONDE_TRY(sonde__numbers_read(sampler->runtime, reader, "IDS", count, 0, INT64_MAX, &ids));
+    SONDE_TRY(sonde__ids_read(sampler->runtime, reader, count, &ids));
     return random_adopt(sampler, count, ids);
 }
 

@@ -163,16 +163,12 @@ sonde_status sonde__rows_column(sonde_row_sampler *sampler, const char *name, in
     return SONDE_OK;
 }
 
-/* Passes get keys of their own by mixing their number into the seed (a round of splitmix64; Steele et al. 2014). */
+/* Passes behind the first get keys of their own by mixing their number into the seed, as splitmix64 does. */
 void sonde__rows_rng(const sonde_row_sampler *sampler, int64_t pass, uint32_t stream, uint64_t place, sonde__rng *rng)
 {
-    uint64_t mixed = sampler->seed + (uint64_t)pass * 0x9e3779b97f4a7c15u;
-    if (pass > 0) {
-        mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
-        mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
-        mixed ^= mixed >> 31;
-    }
-    sonde__rng_start(rng, mixed, stream, place);
+    uint64_t seed = sampler->seed;
+    if (pass > 0) seed = sonde__mix64(seed + (uint64_t)pass * 0x9e3779b97f4a7c15u);
+    sonde__rng_start(rng, seed, stream, place);
 }
 
 int sonde__rows_input(const sonde_row_sampler *sampler, const char *verb, const char *name)

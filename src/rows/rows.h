@@ -82,6 +82,9 @@ int sonde__rows_input(const sonde_row_sampler *sampler, const char *verb, const 
 
 /* ---- columns.c: what inputs hold ------------------------------------------------------------------------------------ */
 
+/* INVALID_ARGUMENT unless the input `name` of fit has least..SONDE__ROWS_MOST rows. */
+sonde_status sonde__rows_fit_check(const char *name, int64_t rows, int64_t least);
+
 /* A column (n x 1) of whole numbers (i64, i32, u8, i8) in new memory (sonde__free). expected: rows, -1 = any.
  * least..most bound the values: INVALID_ARGUMENT names the row. */
 sonde_status sonde__column_i64(sonde_runtime *runtime, const sonde_array *array, const char *what, int64_t expected,
@@ -121,6 +124,19 @@ sonde_status sonde__lists_read(sonde_runtime *runtime, sonde__reader *reader, co
 /* Exactly `count` whole numbers within least..most of a section, in new memory. CORRUPT otherwise. */
 sonde_status sonde__numbers_read(sonde_runtime *runtime, sonde__reader *reader, const char *tag, int64_t count,
                                  int64_t least, int64_t most, int64_t **values);
+/* The caller's ids, which may be NULL: the number "named" and, if there are some, the section "IDS". Reading
+ * gives NULL or `count` ids in new memory. */
+sonde_status sonde__ids_write(sonde__writer *writer, const int64_t *ids, int64_t count);
+sonde_status sonde__ids_read(sonde_runtime *runtime, sonde__reader *reader, int64_t count, int64_t **ids);
+
+/* For merge. LIMIT where a + b `things` ("rows") are more than SONDE__ROWS_MOST. */
+sonde_status sonde__merge_count(const char *things, int64_t a, int64_t b);
+/* INCOMPATIBLE where only one of the two samplers has `what` ("ids of the caller"). */
+sonde_status sonde__merge_both(const char *what, bool a, bool b);
+/* Puts a's elements of `size` bytes, and those of b behind them, into new memory, and its address into the
+ * pointer at `joined`. a NULL: nothing. */
+sonde_status sonde__column_join(sonde_runtime *runtime, const void *a, int64_t a_count, const void *b,
+                                int64_t b_count, uint64_t size, void *joined);
 
 /* ---- shuffle.c ------------------------------------------------------------------------------------------------------ */
 
@@ -128,5 +144,17 @@ sonde_status sonde__numbers_read(sonde_runtime *runtime, sonde__reader *reader, 
 void sonde__shuffle(sonde__rng *rng, uint32_t *numbers, int64_t count);
 /* `count` different numbers of 0..n-1 in random order, O(count) expected time and memory (Floyd's method by hashing). */
 sonde_status sonde__choose(sonde_runtime *runtime, sonde__rng *rng, int64_t n, int64_t count, int64_t *chosen);
+
+/* 0 .. count-1 in the random order that a pass has in this stream. */
+void sonde__rows_permute(const sonde_row_sampler *sampler, int64_t pass, uint32_t stream, int64_t count,
+                         uint32_t *order);
+/* Such an order, kept while its pass lasts. */
+typedef struct sonde__order {
+    uint32_t *numbers; /* of `pass`; NULL before the first draw */
+    int64_t pass;
+} sonde__order;
+/* Makes it that of the current pass. Every call has the same count; sonde__free takes the numbers. */
+sonde_status sonde__rows_order(const sonde_row_sampler *sampler, uint32_t stream, int64_t count,
+                               sonde__order *order);
 
 #endif

@@ -1,4 +1,4 @@
-/* shuffle.c: rows in random order, and a few different rows out of many.
+/* shuffle.c: rows in random order, that of a pass, and a few different rows out of many.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -51,4 +51,23 @@ sonde_status sonde__choose(sonde_runtime *runtime, sonde__rng *rng, int64_t n, i
     }
     sonde__scratch_give(runtime, scratch);
     return status;
+}
+
+void sonde__rows_permute(const sonde_row_sampler *sampler, int64_t pass, uint32_t stream, int64_t count,
+                         uint32_t *order)
+{
+    sonde__rng rng;
+    for (int64_t i = 0; i < count; i++) order[i] = (uint32_t)i;
+    sonde__rows_rng(sampler, pass, stream, 0, &rng);
+    sonde__shuffle(&rng, order, count);
+}
+
+sonde_status sonde__rows_order(const sonde_row_sampler *sampler, uint32_t stream, int64_t count,
+                               sonde__order *order)
+{
+    if (order->numbers && order->pass == sampler->pass) return SONDE_OK;
+    if (!order->numbers) SONDE_TRY(SONDE_NEW(sampler->runtime, order->numbers, count));
+    sonde__rows_permute(sampler, sampler->pass, stream, count, order->numbers);
+    order->pass = sampler->pass;
+    return SONDE_OK;
 }

@@ -81,12 +81,6 @@ static int64_t star_place(const sonde__negatives_mined *mined, int64_t id)
     return -1;
 }
 
-static int star_compare(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* The places that random negatives must not have, ascending: positives and what was drawn. Returns how many. */
 static int64_t star_excluded(const sonde__negatives_mined *mined, const sonde__negatives_query *query,
                              const sonde__negative *drawn, int64_t drawn_count, int64_t *places)
@@ -94,7 +88,7 @@ static int64_t star_excluded(const sonde__negatives_mined *mined, const sonde__n
     int64_t count = 0, kept = 0;
     for (int64_t j = 0; j < query->positive_count; j++) places[count++] = star_place(mined, query->positives[j]);
     for (int64_t j = 0; j < drawn_count; j++) places[count++] = star_place(mined, drawn[j].id);
-    qsort(places, (size_t)count, sizeof *places, star_compare);
+    qsort(places, (size_t)count, sizeof *places, sonde__compare_i64);
     for (int64_t j = 0; j < count; j++)
         if (places[j] >= 0 && (kept == 0 || places[j] != places[kept - 1])) places[kept++] = places[j];
     return kept;

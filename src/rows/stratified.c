@@ -388,9 +388,7 @@ static sonde_status stratified_fit(sonde_row_sampler *sampler, const sonde_array
     uint32_t *labels = NULL;
     int64_t strata, *ids = NULL, count = inputs[0]->rows;
     float *shares = NULL;
-    if (count < 1 || count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: groups has %lld rows, expected 1..%lld",
-                           (long long)count, (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__rows_fit_check("groups", count, 1));
     sonde_status status = stratified_labels(sampler->runtime, inputs[0], &labels, &strata);
     if (status == SONDE_OK) status = stratified_options(sampler, inputs, &strata, &ids, &shares);
     if (status == SONDE_OK) status = stratified_adopt(sampler, labels, count, strata, ids, shares);
@@ -410,12 +408,8 @@ static void stratified_relabel(const struct stratified_rows *rows, uint32_t *lab
 
 static sonde_status stratified_mergeable(const struct stratified_rows *a, const struct stratified_rows *b)
 {
-    if (a->count + b->count > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_LIMIT, "merge: %lld rows are more than %lld",
-                           (long long)(a->count + b->count), (long long)SONDE__ROWS_MOST);
-    if (!a->ids != !b->ids)
-        return sonde__fail(SONDE_INCOMPATIBLE,
-                           "merge: one sampler has ids of the caller, the other has none");
+    SONDE_TRY(sonde__merge_count("rows", a->count, b->count));
+    SONDE_TRY(sonde__merge_both("ids of the caller", a->ids, b->ids));
     if (a->shares &&
         (a->strata != b->strata || memcmp(a->shares, b->shares, (size_t)a->strata * sizeof *a->shares) != 0))
         return sonde__fail(SONDE_INCOMPATIBLE, "merge: the shares differ");
@@ -430,13 +424,12 @@ static sonde_status stratified_merge(sonde_row_sampler *into, const sonde_row_sa
     float *shares = NULL;
     SONDE_TRY(stratified_mergeable(a, b));
     sonde_status status = SONDE_NEW(into->runtime, labels, count);
-    if (status == SONDE_OK && a->ids) status = SONDE_NEW(into->runtime, ids, count);
+    if (status == SONDE_OK)
+        status = sonde__column_join(into->runtime, a->ids, a->count, b->ids, b->count, sizeof *ids, &ids);
     if (status == SONDE_OK && a->shares) status = SONDE_NEW(into->runtime, shares, a->strata);
     if (status == SONDE_OK) {
         stratified_relabel(a, labels);
         stratified_relabel(b, labels + a->count);
-        if (ids) memcpy(ids, a->ids, (size_t)a->count * sizeof *ids);
-        if (ids) memcpy(ids + a->count, b->ids, (size_t)b->count * sizeof *ids);
         if (shares) memcpy(shares, a->shares, (size_t)a->strata * sizeof *shares);
         status = stratified_adopt(into, labels, count, sonde__max_i64(a->strata, b->strata), ids, shares);
     } else {

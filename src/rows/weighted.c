@@ -581,9 +581,7 @@ static sonde_status weighted_fit(sonde_row_sampler *sampler, const sonde_array *
     sonde_array views[2];
     const sonde_array *checked[2] = {&views[0], inputs[1] ? &views[1] : NULL};
     int64_t n = inputs[0]->rows;
-    if (n < 1 || n > SONDE__ROWS_MOST)
-        return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: weights has %lld rows, expected 1..%lld",
-                           (long long)n, (long long)SONDE__ROWS_MOST);
+    SONDE_TRY(sonde__rows_fit_check("weights", n, 1));
     if (inputs[1] && inputs[1]->rows != n)
         return sonde__fail(SONDE_INVALID_ARGUMENT, "fit: ids has %lld rows, weights has %lld",
                            (long long)inputs[1]->rows, (long long)n);
@@ -648,9 +646,7 @@ static sonde_status weighted_merge(sonde_row_sampler *into, const sonde_row_samp
 {
     const struct weighted_rows *a = into->state, *b = from->state;
     struct weighted_rows *joined, *trimmed;
-    if (a->named != b->named)
-        return sonde__fail(SONDE_INCOMPATIBLE,
-                           "merge: one sampler has ids of the caller, the other has none");
+    SONDE_TRY(sonde__merge_both("ids of the caller", a->named, b->named));
     if (weighted_keep(into) && !a->named)
         return sonde__fail(SONDE_INCOMPATIBLE,
                            "merge: weighted with keep needs the input ids, which tell the rows apart");

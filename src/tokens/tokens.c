@@ -111,14 +111,10 @@ double sonde__token_uniform(uint64_t seed, uint32_t stream, uint64_t row)
     return ((double)(sonde__rng_u64(&rng) >> 12) + 0.5) * 0x1p-52;
 }
 
-/* The finaliser of splitmix64 (Steele, Lea, Flood 2014): one-to-one, so no two sequences of a sampler share a seed.
- */
+/* Mixing is one-to-one, so no two sequences of a sampler share a seed. */
 static uint64_t token_seed(uint64_t seed, int64_t sequence)
 {
-    uint64_t z = (uint64_t)sequence + 0x9e3779b97f4a7c15u * (seed + 1);
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+    return sonde__mix64((uint64_t)sequence + 0x9e3779b97f4a7c15u * (seed + 1));
 }
 
 /* A row as f32: where it lies, if it can be read there, else a copy. */

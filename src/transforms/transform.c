@@ -99,11 +99,12 @@ const char *sonde_transform_spec(const sonde_transform *transform)
 
 sonde_status sonde_transform_train(sonde_transform *transform, const sonde_input *inputs, size_t count)
 {
+    const sonde_array *found[SONDE__INPUTS_MOST] = {NULL};
     sonde__packed_rows rows;
     if (!transform) return sonde__fail(SONDE_INVALID_ARGUMENT, "train: the transform is NULL");
     const sonde__transform_method *method = transform->method;
     SONDE_TRY(sonde__blocks_training(transform->runtime, &method->method, inputs, count, transform->dim,
-                                     method->train ? 1 : 0, &rows));
+                                     method->train ? 1 : 0, found, &rows));
     sonde_status status = method->train ? method->train(transform, rows.x, rows.n) : SONDE_OK;
     if (status == SONDE_OK) transform->trained = true;
     sonde__free(transform->runtime, rows.owned);

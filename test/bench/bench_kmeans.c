@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench.h"
 #include "linalg/linalg.h"
 
 enum { PART = 8, WORDS = 256, WORD_ITERATIONS = 25, WORD_SAMPLE = 65536 };
@@ -22,17 +23,6 @@ typedef struct matrix {
     float *x;
     int64_t n, d;
 } matrix;
-
-static void stop(const char *what)
-{
-    fprintf(stderr, "bench_kmeans: %s\n", what);
-    exit(1);
-}
-
-static void check(sonde_status status)
-{
-    if (status != SONDE_OK) stop(sonde_error_message());
-}
 
 /* Wall-clock time, and processor time for machines that others use as well. */
 typedef struct stopwatch {
@@ -47,30 +37,12 @@ static stopwatch watch_since(stopwatch start)
     return (stopwatch){now.wall - start.wall, now.processor - start.processor};
 }
 
-/* The header is a Python dictionary in text: {'descr': '<f4', 'fortran_order': False, 'shape': (n, d), } */
-static matrix read_npy(const char *path)
+static matrix read_matrix(const char *path)
 {
-    unsigned char head[10];
-    char text[1024] = {0};
-    long long n, d;
-    FILE *file = fopen(path, "rb");
-    if (!file || fread(head, 1, 10, file) != 10 || memcmp(head, "\x93NUMPY\x01", 7) != 0)
-        stop("not an npy file");
-    size_t length = head[8] + 256u * head[9];
-    if (length >= sizeof text || fread(text, 1, length, file) != length) stop("the header is cut off");
-    const char *shape = strstr(text, "'shape': (");
-    if (!shape || sscanf(shape, "'shape': (%lld, %lld)", &n, &d) != 2) stop("not a matrix");
-    bool half = strstr(text, "<f2") != NULL;
-    if (!half && !strstr(text, "<f4")) stop("neither f2 nor f4");
-    matrix m = {malloc((size_t)(n * d) * sizeof(float)), n, d};
-    void *raw = half ? malloc((size_t)(n * d) * 2) : m.x;
-    if (!m.x || !raw || fread(raw, half ? 2 : 4, (size_t)(n * d), file) != (size_t)(n * d))
-        stop("the data is cut off");
-    if (half) {
-        sonde__kernels_get()->to_f32[SONDE__ROW_F16](raw, n * d, m.x);
-        free(raw);
-    }
-    fclose(file);
+    sonde_array read = read_npy(path);
+    matrix m = {get_memory((size_t)(read.rows * read.cols) * sizeof *m.x), read.rows, read.cols};
+    sonde__rows_to_f32(&read, 0, m.n, m.x, m.d);
+    free(read.data);
     return m;
 }
 
@@ -79,7 +51,7 @@ static void bench_clusters(sonde_runtime *runtime, const matrix *m, sonde__kmean
     float *centroids = malloc((size_t)(options.k * m->d) * sizeof *centroids);
     sonde__kmeans_report report;
     stopwatch time = watch_read();
-    check(sonde__kmeans(runtime, m->x, m->d, m->n, m->d, &options, centroids, &report));
+    must(sonde__kmeans(runtime, m->x, m->d, m->n, m->d, &options, centroids, &report));
     time = watch_since(time);
     printf("k-means k=%lld iterations=%d threads=%d hierarchical=%d: %.2f s (processor %.2f), objective %.1f, "
            "products %.3f, mended %lld\n",
@@ -115,8 +87,8 @@ static double relative_error(const words_work *work)
     float *distance = malloc((size_t)m->n * sizeof *distance);
     double lost = 0, all = 0;
     for (int64_t p = 0; p < m->d / PART; p++) {
-        check(sonde__assign(work->runtime, 0, m->x + p * PART, m->d, m->n, PART, work->words + p * WORDS * PART,
-                            WORDS, false, label, distance));
+        must(sonde__assign(work->runtime, 0, m->x + p * PART, m->d, m->n, PART, work->words + p * WORDS * PART,
+                           WORDS, false, label, distance));
         for (int64_t i = 0; i < m->n; i++) lost += (double)distance[i];
     }
     for (int64_t i = 0; i < m->n * m->d; i++) all += (double)m->x[i] * (double)m->x[i];
@@ -131,7 +103,7 @@ static void bench_words(sonde_runtime *runtime, const matrix *m, int threads)
     words_work work = {.runtime = runtime, .m = m};
     work.words = malloc((size_t)(parts * WORDS * PART) * sizeof *work.words);
     stopwatch time = watch_read();
-    check(sonde__parallel_for(runtime, threads, parts, 1, NULL, train_parts, &work));
+    must(sonde__parallel_for(runtime, threads, parts, 1, NULL, train_parts, &work));
     time = watch_since(time);
     printf("%lld x %d words of %d columns, threads=%d: %.2f s (processor %.2f), relative error %.6f\n",
            (long long)parts, WORDS, PART, threads, time.wall, time.processor, relative_error(&work));
@@ -140,12 +112,12 @@ static void bench_words(sonde_runtime *runtime, const matrix *m, int threads)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) stop("usage: bench_kmeans FILE.npy [k [iterations]]");
-    matrix m = read_npy(argv[1]);
+    if (argc < 2) give_up("usage: bench_kmeans FILE.npy [k [iterations]]");
+    matrix m = read_matrix(argv[1]);
     sonde__kmeans_options options = {
         .k = argc > 2 ? atoll(argv[2]) : 1024, .iterations = argc > 3 ? atoi(argv[3]) : 20, .seed = 1};
     sonde_runtime *runtime;
-    check(sonde__runtime_hold(NULL, &runtime));
+    must(sonde__runtime_hold(NULL, &runtime));
     printf("%lld x %lld, %s\n", (long long)m.n, (long long)m.d, sonde__kernels_get()->name);
     for (options.threads = 1; options.threads <= 2; options.threads++) bench_clusters(runtime, &m, options);
     options.hierarchical = true;

@@ -12,7 +12,7 @@ from compare_results import TARGETS, front, qps_at
 
 COLOURS = {"sonde": "#000000", "faiss-cpu": "#0072b2", "hnswlib": "#e69f00", "pyvsag": "#cc79a7",
            "rabitqlib": "#d55e00", "scalable-vs": "#009e73", "scann": "#56b4e9",
-           "usearch": "#8c6d1f"}  # told apart by the colour-blind too
+           "lorann": "#f0e442", "usearch": "#8c6d1f"}  # told apart by the colour-blind too
 OTHER_COLOUR = "#777777"
 DASHES = ("none", "8 4", "2 3", "9 3 2 3")  # the kinds of index of one library
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000, 500, 90, 260, 16, 50

@@ -7,13 +7,9 @@
 #include <math.h>
 
 #include "failing.h"
+#include "row_data.h"
 
 enum { MOST = 100000 };
-
-typedef struct data {
-    int64_t n;
-    const int64_t *lengths, *lengths_out, *ids;
-} data;
 
 static int64_t log_normal[MOST], outputs[MOST], names[MOST];
 
@@ -35,32 +31,6 @@ static int fill(void **unused)
         names[i] = 7 * (int64_t)i + 3;
     }
     return 0;
-}
-
-static sonde_status fit(sonde_row_sampler *sampler, const data *d)
-{
-    sonde_array lengths = sonde_i64(d->lengths, d->n, 1), out = sonde_i64(d->lengths_out, d->n, 1);
-    sonde_array ids = sonde_i64(d->ids, d->n, 1);
-    sonde_input inputs[3] = {{"lengths", &lengths}};
-    size_t count = 1;
-    if (d->lengths_out) inputs[count++] = (sonde_input){"lengths_out", &out};
-    if (d->ids) inputs[count++] = (sonde_input){"ids", &ids};
-    return sonde_row_sampler_fit(sampler, inputs, count);
-}
-
-static sonde_row_sampler *fitted(const char *spec, const data *d, sonde_runtime *runtime)
-{
-    sonde_row_sampler *sampler = NULL;
-    OK(sonde_row_sampler_create(spec, 0, runtime, &sampler));
-    OK(fit(sampler, d));
-    return sampler;
-}
-
-static sonde_rows draw(sonde_row_sampler *sampler, int64_t count)
-{
-    sonde_rows rows = SONDE_ROWS_INIT;
-    OK(sonde_row_sampler_draw(sampler, count, &rows));
-    return rows;
 }
 
 static const int64_t *output_i64(const sonde_row_sampler *sampler, const char *name, int64_t *rows)
@@ -101,12 +71,12 @@ static double longest(const int64_t *lengths, const sonde_rows *rows, double *su
 
 /* Goes through a pass: no row twice, all of a batch in one bucket within its edges, none above max_tokens but
  * alone. */
-static pass_seen check_pass(sonde_row_sampler *sampler, const data *d, int64_t max_tokens, uint8_t *seen)
+static pass_seen check_pass(sonde_row_sampler *sampler, const row_data *d, int64_t max_tokens, uint8_t *seen)
 {
     pass_seen result = {0};
     double sum_in = 0, sum_out = 0, padded_in = 0, padded_out = 0;
     for (bool last = false; !last;) {
-        sonde_rows rows = draw(sampler, 0);
+        sonde_rows rows = row_draw(sampler, 0);
         int64_t buckets;
         const int64_t *table = output_i64(sampler, "buckets", &buckets);
         last = rows.last;
@@ -131,10 +101,10 @@ static pass_seen check_pass(sonde_row_sampler *sampler, const data *d, int64_t m
     return result;
 }
 
-static pass_seen run_pass(const char *spec, const data *d, int64_t max_tokens)
+static pass_seen run_pass(const char *spec, const row_data *d, int64_t max_tokens)
 {
     uint8_t *seen = test_alloc((size_t)d->n, 1);
-    sonde_row_sampler *sampler = fitted(spec, d, NULL);
+    sonde_row_sampler *sampler = row_fitted(spec, d, NULL);
     pass_seen result = check_pass(sampler, d, max_tokens, seen);
     const float *stats = output_stats(sampler);
     assert_float_equal(stats[0], result.padding_in, 1e-4);
@@ -152,10 +122,10 @@ static void every_row_comes_once(void **unused)
                            "batches(max_tokens=3000, shuffle_window=500)",
                            "batches(buckets=10, sub=4, max_tokens=9000, cost=quadratic, q=500)", "batches()"};
     for (int i = 0; i < 5; i++) {
-        data d = {.n = 5000, .lengths = log_normal, .lengths_out = outputs};
+        row_data d = {.n = 5000, .lengths = log_normal, .lengths_out = outputs};
         uint8_t seen[2][5000] = {{0}};
         int64_t tokens = i == 0 ? 4096 : i == 2 ? 3000 : i == 3 ? 9000 : 0;
-        sonde_row_sampler *sampler = fitted(specs[i], &d, NULL);
+        sonde_row_sampler *sampler = row_fitted(specs[i], &d, NULL);
         for (int pass = 0; pass < 2; pass++) {
             assert_int_equal(check_pass(sampler, &d, tokens, seen[pass]).rows, 5000);
             for (int j = 0; j < 5000; j++) assert_int_equal(seen[pass][j], 1);
@@ -178,7 +148,7 @@ static void padding_is_as_in_the_table(void **unused)
         {"batches(buckets=30, max_tokens=16384)", 0.066, 73},
         {"batches(buckets=100, max_tokens=16384)", 0.020, 75},
     };
-    data d = {.n = MOST, .lengths = log_normal};
+    row_data d = {.n = MOST, .lengths = log_normal};
     double before = 1;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         pass_seen seen = run_pass(rows[i].spec, &d, i ? 16384 : 0);
@@ -198,7 +168,7 @@ static void two_dimensions_pad_less(void **unused)
     const char *specs[] = {"batches(buckets=30, max_tokens=16384)",
                            "batches(buckets=15, sub=2, max_tokens=16384)",
                            "batches(buckets=15, sub=5, max_tokens=16384)"};
-    data d = {.n = MOST, .lengths = log_normal, .lengths_out = outputs};
+    row_data d = {.n = MOST, .lengths = log_normal, .lengths_out = outputs};
     double before = 1;
     for (int i = 0; i < 3; i++) {
         pass_seen seen = run_pass(specs[i], &d, 16384);
@@ -213,7 +183,7 @@ static void padding_vanishes_where_lengths_agree(void **unused)
 {
     (void)unused;
     int64_t lengths[1000];
-    data d = {.n = 1000, .lengths = lengths};
+    row_data d = {.n = 1000, .lengths = lengths};
     for (int i = 0; i < 1000; i++) lengths[i] = 1 + 100 * (i % 17) * (i % 17);
     assert_float_equal(run_pass("batches(buckets=17, max_batch=8)", &d, 0).padding_in, 0, 0);
     for (int i = 0; i < 1000; i++) lengths[i] = 77;
@@ -225,11 +195,11 @@ static void one_bucket_is_a_plain_shuffle(void **unused)
 {
     (void)unused;
     int64_t lengths[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, counts[10] = {0};
-    data d = {.n = 10, .lengths = lengths};
-    sonde_row_sampler *sampler = fitted("batches(buckets=1, max_batch=3)", &d, NULL);
+    row_data d = {.n = 10, .lengths = lengths};
+    sonde_row_sampler *sampler = row_fitted("batches(buckets=1, max_batch=3)", &d, NULL);
     for (int pass = 0; pass < 20000; pass++) {
         OK(sonde_row_sampler_seek(sampler, pass));
-        sonde_rows rows = draw(sampler, 0);
+        sonde_rows rows = row_draw(sampler, 0);
         assert_int_equal(rows.count, 3);
         counts[rows.ids[0]]++;
     }
@@ -242,19 +212,19 @@ static void one_bucket_is_a_plain_shuffle(void **unused)
 static void ranks_share_the_rows(void **unused)
 {
     (void)unused;
-    data d = {.n = 20000, .lengths = log_normal, .ids = NULL};
+    row_data d = {.n = 20000, .lengths = log_normal, .ids = NULL};
     sonde_row_sampler *rank[3];
     uint8_t *seen = test_alloc(20000, 1);
     int64_t left_out = 20000, batches = 0;
     for (int r = 0; r < 3; r++) {
         char spec[80];
         snprintf(spec, sizeof spec, "batches(buckets=12, max_tokens=8000, rank=%d, ranks=3)", r);
-        rank[r] = fitted(spec, &d, NULL);
+        rank[r] = row_fitted(spec, &d, NULL);
     }
     for (bool last = false; !last; batches++) {
         sonde_rows rows[3];
         for (int r = 0; r < 3; r++) {
-            rows[r] = draw(rank[r], 0);
+            rows[r] = row_draw(rank[r], 0);
             assert_int_equal(rows[r].groups[0], rows[0].groups[0]);
             assert_int_equal(rows[r].last, rows[0].last);
             assert_true(rows[0].count - rows[r].count >= 0 && rows[0].count - rows[r].count <= 1);
@@ -271,15 +241,15 @@ static void ranks_share_the_rows(void **unused)
 static void whole_batches_only_where_asked(void **unused)
 {
     (void)unused;
-    data d = {.n = 5000, .lengths = log_normal};
+    row_data d = {.n = 5000, .lengths = log_normal};
     for (int window = 0; window < 2; window++) {
-        sonde_row_sampler *sampler = fitted(
+        sonde_row_sampler *sampler = row_fitted(
             window ? "batches(max_tokens=4096, drop_last=yes, shuffle_window=300)"
                    : "batches(max_tokens=4096, drop_last=yes)",
             &d, NULL);
         int64_t total = 0;
         for (bool last = false; !last;) {
-            sonde_rows rows = draw(sampler, 0);
+            sonde_rows rows = row_draw(sampler, 0);
             const int64_t *table = output_i64(sampler, "buckets", NULL);
             assert_int_equal(rows.count, table[5 * rows.groups[0] + 2]);
             last = rows.last;
@@ -294,14 +264,14 @@ static void whole_batches_only_where_asked(void **unused)
 static void a_window_keeps_rows_near(void **unused)
 {
     (void)unused;
-    data d = {.n = 20000, .lengths = log_normal};
+    row_data d = {.n = 20000, .lengths = log_normal};
     double away[2] = {0};
     for (int window = 0; window < 2; window++) {
-        sonde_row_sampler *sampler = fitted(
+        sonde_row_sampler *sampler = row_fitted(
             window ? "batches(max_batch=16, shuffle_window=1000)" : "batches(max_batch=16)", &d, NULL);
         int64_t at = 0;
         for (bool last = false; !last;) {
-            sonde_rows rows = draw(sampler, 0);
+            sonde_rows rows = row_draw(sampler, 0);
             for (int64_t i = 0; i < rows.count; i++, at++)
                 away[window] += fabs((double)(rows.ids[i] - at)) / 20000;
             last = rows.last;
@@ -314,11 +284,11 @@ static void a_window_keeps_rows_near(void **unused)
 static void unlike_pairs_are_left_out(void **unused)
 {
     (void)unused;
-    data d = {.n = 5000, .lengths = log_normal, .lengths_out = outputs};
+    row_data d = {.n = 5000, .lengths = log_normal, .lengths_out = outputs};
     uint8_t *seen = test_alloc(5000, 1);
     int64_t above = 0;
     for (int i = 0; i < 5000; i++) above += (double)outputs[i] > 0.2 * (double)log_normal[i];
-    sonde_row_sampler *sampler = fitted("batches(max_tokens=9000, max_ratio=0.2)", &d, NULL);
+    sonde_row_sampler *sampler = row_fitted("batches(max_tokens=9000, max_ratio=0.2)", &d, NULL);
     assert_int_equal(check_pass(sampler, &d, 9000, seen).rows, 5000 - above);
     assert_float_equal(output_stats(sampler)[3], (double)above, 0);
     assert_true(above > 50);
@@ -330,13 +300,13 @@ static void unlike_pairs_are_left_out(void **unused)
 static void a_count_cuts_batches(void **unused)
 {
     (void)unused;
-    data d = {.n = 3000, .lengths = log_normal};
-    sonde_row_sampler *whole = fitted("batches(max_tokens=4096)", &d, NULL),
-                      *parts = fitted("batches(max_tokens=4096)", &d, NULL);
+    row_data d = {.n = 3000, .lengths = log_normal};
+    sonde_row_sampler *whole = row_fitted("batches(max_tokens=4096)", &d, NULL),
+                      *parts = row_fitted("batches(max_tokens=4096)", &d, NULL);
     for (int batch = 0; batch < 20; batch++) {
-        sonde_rows rows = draw(whole, 0);
+        sonde_rows rows = row_draw(whole, 0);
         for (int64_t at = 0; at < rows.count;) {
-            sonde_rows part = draw(parts, 5);
+            sonde_rows part = row_draw(parts, 5);
             assert_true(part.count > 0 && part.count <= 5);
             assert_memory_equal(part.ids, rows.ids + at, (size_t)part.count * sizeof *part.ids);
             at += part.count;
@@ -364,8 +334,8 @@ static void trials_find_the_most_that_fits(void **unused)
     (void)unused;
     int64_t *lengths = test_alloc(20000, sizeof *lengths);
     for (int i = 0; i < 20000; i++) lengths[i] = 10;
-    data d = {.n = 20000, .lengths = lengths};
-    sonde_row_sampler *sampler = fitted("batches(buckets=1)", &d, NULL);
+    row_data d = {.n = 20000, .lengths = lengths};
+    sonde_row_sampler *sampler = row_fitted("batches(buckets=1)", &d, NULL);
     for (int64_t most = 1; most < 15000; most += most < 100 ? 1 : most / 7) {
         int64_t proposal[4], trials = 0, largest = 0;
         for (observe(sampler, 0, 0, proposal); proposal[0] >= 0; trials++) {
@@ -377,7 +347,7 @@ static void trials_find_the_most_that_fits(void **unused)
         assert_true((double)largest > 0.95 * (double)most && largest <= most);
         if (most < 20) assert_int_equal(largest, most);
         assert_true((double)trials <= 2 * log2((double)most) + 6);
-        assert_int_equal(draw(sampler, 0).count, largest);
+        assert_int_equal(row_draw(sampler, 0).count, largest);
         OK(sonde_row_sampler_seek(sampler, 0));
     }
     sonde_row_sampler_free(sampler);
@@ -387,15 +357,15 @@ static void trials_find_the_most_that_fits(void **unused)
 static void longer_buckets_get_no_larger_batches(void **unused)
 {
     (void)unused;
-    data d = {.n = 20000, .lengths = log_normal};
-    sonde_row_sampler *sampler = fitted("batches(buckets=20)", &d, NULL), *copy = NULL;
+    row_data d = {.n = 20000, .lengths = log_normal};
+    sonde_row_sampler *sampler = row_fitted("batches(buckets=20)", &d, NULL), *copy = NULL;
     int64_t proposal[4], cell = 20, buckets;
     for (observe(sampler, 0, 0, proposal); proposal[0] >= 0;) {
         assert_true(proposal[0] <= cell);
         cell = proposal[0];
         observe(sampler, proposal[1], proposal[1] * proposal[2] <= 10000, proposal);
     }
-    draw(sampler, 0);
+    row_draw(sampler, 0);
     const int64_t *table = output_i64(sampler, "buckets", &buckets);
     for (int64_t i = 0; i < buckets; i++) {
         assert_true(table[5 * i + 2] * table[5 * i] <= 10000);
@@ -408,7 +378,7 @@ static void longer_buckets_get_no_larger_batches(void **unused)
     OK(sonde_row_sampler_save_buffer(sampler, bytes, length, &length));
     OK(sonde_row_sampler_open_buffer(bytes, length, NULL, NULL, &copy));
     for (int i = 0; i < 10; i++) {
-        sonde_rows a = draw(sampler, 0), b = draw(copy, 0);
+        sonde_rows a = row_draw(sampler, 0), b = row_draw(copy, 0);
         assert_int_equal(a.count, b.count);
         assert_memory_equal(a.ids, b.ids, (size_t)a.count * sizeof *a.ids);
     }
@@ -420,10 +390,10 @@ static void longer_buckets_get_no_larger_batches(void **unused)
 static void trials_out_of_turn_are_refused(void **unused)
 {
     (void)unused;
-    data d = {.n = 100, .lengths = log_normal};
+    row_data d = {.n = 100, .lengths = log_normal};
     int64_t trial[4] = {8, 1, 0, 0}, proposal[4];
     sonde_array one = sonde_i64(trial, 1, 2), two = sonde_i64(trial, 2, 2), wide = sonde_i64(trial, 1, 3);
-    sonde_row_sampler *sampler = fitted("batches()", &d, NULL);
+    sonde_row_sampler *sampler = row_fitted("batches()", &d, NULL);
     FAILS(sonde_row_sampler_observe(sampler, (sonde_input[]){{"trial", &one}}, 1), SONDE_INVALID_ARGUMENT,
           "not proposed");
     observe(sampler, 0, 0, proposal);
@@ -485,11 +455,11 @@ static void lines_are_few(void **unused)
         int n = 1 + (int)(test_u64(&state) % 9);
         for (int i = 0; i < n; i++) lengths[i] = 1 + (int64_t)(test_u64(&state) % 20);
         int best = fewest(lengths, n, 0, room, 0, n + 1, 25);
-        data d = {.n = n, .lengths = lengths};
+        row_data d = {.n = n, .lengths = lengths};
         for (int rule = 0; rule < 2; rule++) {
-            sonde_row_sampler *sampler = fitted(rule ? "pack(cap=25, rule=best_fit)" : "pack(cap=25)", &d,
+            sonde_row_sampler *sampler = row_fitted(rule ? "pack(cap=25, rule=best_fit)" : "pack(cap=25)", &d,
                                                 NULL);
-            sonde_rows rows = draw(sampler, 0);
+            sonde_rows rows = row_draw(sampler, 0);
             assert_int_equal(rows.count, n);
             int64_t lines = check_lines(sampler, &rows, lengths);
             assert_true(lines >= best && 9 * lines <= 11 * best + 9);
@@ -502,15 +472,15 @@ static void lines_are_few(void **unused)
 static void packing_a_batch_saves_most_lines(void **unused)
 {
     (void)unused;
-    data d = {.n = 32000, .lengths = log_normal};
+    row_data d = {.n = 32000, .lengths = log_normal};
     uint8_t *seen = test_alloc(32000, 1);
     const char *rules[] = {"pack()", "pack(rule=best_fit)", "pack(rule=greedy)"};
     for (int rule = 0; rule < 3; rule++) {
-        sonde_row_sampler *sampler = fitted(rules[rule], &d, NULL);
+        sonde_row_sampler *sampler = row_fitted(rules[rule], &d, NULL);
         double lines = 0, held = 0, tokens = 0;
         memset(seen, 0, 32000);
         for (bool last = false; !last;) {
-            sonde_rows rows = draw(sampler, 0);
+            sonde_rows rows = row_draw(sampler, 0);
             int64_t made = check_lines(sampler, &rows, log_normal), longest_row = 0;
             for (int64_t i = 0; i < rows.count; i++) {
                 int64_t length = log_normal[rows.ids[i]];
@@ -539,17 +509,17 @@ static void packing_a_batch_saves_most_lines(void **unused)
 static void a_packed_set_has_next_to_no_padding(void **unused)
 {
     (void)unused;
-    data d = {.n = 50000, .lengths = log_normal};
+    row_data d = {.n = 50000, .lengths = log_normal};
     uint8_t *seen = test_alloc(50000, 1);
     double tokens = 0;
     for (int i = 0; i < 50000; i++) tokens += (double)log_normal[i];
     const char *specs[] = {"pack(per=epoch, cap=4096, batch=7)", "pack(per=epoch, cap=4096, rule=best_fit)"};
     for (int i = 0; i < 4; i++) {
-        sonde_row_sampler *sampler = fitted(specs[i / 2], &d, NULL);
+        sonde_row_sampler *sampler = row_fitted(specs[i / 2], &d, NULL);
         int64_t lines = 0;
         memset(seen, 0, 50000);
         for (bool last = false; !last;) {
-            sonde_rows rows = draw(sampler, i % 2 ? 1000 : 0);
+            sonde_rows rows = row_draw(sampler, i % 2 ? 1000 : 0);
             lines += check_lines(sampler, &rows, log_normal);
             if (i % 2) assert_true(rows.count <= 1000);
             for (int64_t j = 0; j < rows.count; j++) assert_int_equal(seen[rows.ids[j]]++, 0);
@@ -568,15 +538,15 @@ static void lines_can_be_cut(void **unused)
     (void)unused;
     int64_t lengths[40], seen[40] = {0};
     for (int i = 0; i < 40; i++) lengths[i] = 1;
-    data d = {.n = 40, .lengths = lengths};
-    sonde_row_sampler *sampler = fitted("pack(per=epoch, cap=10)", &d, NULL);
+    row_data d = {.n = 40, .lengths = lengths};
+    sonde_row_sampler *sampler = row_fitted("pack(per=epoch, cap=10)", &d, NULL);
     const int64_t wanted[] = {4, 4, 2, 4, 4, 2}; /* twice a line of ten by fours */
     for (int i = 0; i < 6; i++) {
-        sonde_rows rows = draw(sampler, 4);
+        sonde_rows rows = row_draw(sampler, 4);
         assert_int_equal(rows.count, wanted[i]);
         for (int64_t j = 0; j < rows.count; j++) assert_int_equal(seen[rows.ids[j]]++, 0);
     }
-    assert_int_equal(draw(sampler, 25).count, 20);
+    assert_int_equal(row_draw(sampler, 25).count, 20);
     sonde_row_sampler_free(sampler);
 }
 
@@ -595,16 +565,18 @@ static const struct {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static data case_data(int i, int64_t begin, int64_t n)
+static row_data case_data(int i, int64_t begin, int64_t n)
 {
-    return (data){n, log_normal + begin, cases[i].out ? outputs + begin : NULL,
-                  cases[i].ids ? names + begin : NULL};
+    return (row_data){.n = n,
+                      .lengths = log_normal + begin,
+                      .lengths_out = cases[i].out ? outputs + begin : NULL,
+                      .ids = cases[i].ids ? names + begin : NULL};
 }
 
 static void assert_same_draws(sonde_row_sampler *a, sonde_row_sampler *b, int draws)
 {
     for (int i = 0; i < draws; i++) {
-        sonde_rows x = draw(a, 0), y = draw(b, 0);
+        sonde_rows x = row_draw(a, 0), y = row_draw(b, 0);
         assert_int_equal(x.count, y.count);
         assert_int_equal(x.last, y.last);
         assert_memory_equal(x.ids, y.ids, (size_t)x.count * sizeof *x.ids);
@@ -616,11 +588,11 @@ static void files_go_on_and_seeking_begins_again(void **unused)
 {
     (void)unused;
     for (int i = 0; i < CASES; i++) {
-        data d = case_data(i, 0, 2000);
-        sonde_row_sampler *sampler = fitted(cases[i].spec, &d, NULL),
-                          *other = fitted(cases[i].spec, &d, NULL), *copy = NULL;
-        for (int j = 0; j < 7; j++) draw(sampler, 0);
-        draw(sampler, 3);
+        row_data d = case_data(i, 0, 2000);
+        sonde_row_sampler *sampler = row_fitted(cases[i].spec, &d, NULL),
+                          *other = row_fitted(cases[i].spec, &d, NULL), *copy = NULL;
+        for (int j = 0; j < 7; j++) row_draw(sampler, 0);
+        row_draw(sampler, 3);
         size_t length = 0;
         OK(sonde_row_sampler_save_buffer(sampler, NULL, 0, &length));
         void *bytes = test_alloc(length, 1);
@@ -640,7 +612,7 @@ static void threads_and_shards_change_nothing(void **unused)
 {
     (void)unused;
     for (int i = 0; i < CASES; i++) {
-        data d = case_data(i, 0, MOST), a = case_data(i, 0, 30000), b = case_data(i, 30000, MOST - 30000);
+        row_data d = case_data(i, 0, MOST), a = case_data(i, 0, 30000), b = case_data(i, 30000, MOST - 30000);
         sonde_row_sampler *sampler[3];
         const uint32_t threads[3] = {1, 2, 7};
         for (int t = 0; t < 3; t++) {
@@ -648,20 +620,31 @@ static void threads_and_shards_change_nothing(void **unused)
             sonde_runtime *runtime = NULL;
             options.threads = threads[t];
             OK(sonde_runtime_create(&options, &runtime));
-            sampler[t] = fitted(cases[i].spec, &d, runtime);
+            sampler[t] = row_fitted(cases[i].spec, &d, runtime);
             sonde_runtime_free(runtime);
         }
         assert_same_draws(sampler[0], sampler[1], 30);
         OK(sonde_row_sampler_seek(sampler[0], 0));
         assert_same_draws(sampler[0], sampler[2], 30);
         OK(sonde_row_sampler_seek(sampler[0], 0));
-        sonde_row_sampler *first = fitted(cases[i].spec, &a, NULL), *second = fitted(cases[i].spec, &b, NULL);
+        sonde_row_sampler *first = row_fitted(cases[i].spec, &a, NULL),
+                          *second = row_fitted(cases[i].spec, &b, NULL);
         OK(sonde_row_sampler_merge(first, second));
         assert_same_draws(sampler[0], first, 30);
         for (int t = 0; t < 3; t++) sonde_row_sampler_free(sampler[t]);
         sonde_row_sampler_free(first);
         sonde_row_sampler_free(second);
     }
+}
+
+static void what_only_one_has_is_not_merged(void **unused)
+{
+    (void)unused;
+    row_data plain = {.n = 9, .lengths = log_normal}, named = {.n = 9, .lengths = log_normal, .ids = names};
+    row_data paired = {.n = 9, .lengths = log_normal, .lengths_out = outputs};
+    row_merge_fails("pack()", &plain, &named, SONDE_INCOMPATIBLE, "ids of the caller");
+    row_merge_fails("batches()", &named, &plain, SONDE_INCOMPATIBLE, "ids of the caller");
+    row_merge_fails("batches()", &plain, &paired, SONDE_INCOMPATIBLE, "lengths_out");
 }
 
 static int failing_case;
@@ -671,12 +654,12 @@ static sonde_status scene(sonde_runtime_options *options)
     sonde_runtime *runtime = NULL;
     sonde_row_sampler *sampler = NULL, *other = NULL;
     sonde_rows rows = SONDE_ROWS_INIT;
-    data d = case_data(failing_case, 0, 300), e = case_data(failing_case, 300, 200);
+    row_data d = case_data(failing_case, 0, 300), e = case_data(failing_case, 300, 200);
     sonde_status status = sonde_runtime_create(options, &runtime);
     if (status == SONDE_OK) status = sonde_row_sampler_create(cases[failing_case].spec, 0, runtime, &sampler);
     if (status == SONDE_OK) status = sonde_row_sampler_create(cases[failing_case].spec, 0, runtime, &other);
-    if (status == SONDE_OK) status = fit(sampler, &d);
-    if (status == SONDE_OK) status = fit(other, &e);
+    if (status == SONDE_OK) status = row_fit(sampler, &d);
+    if (status == SONDE_OK) status = row_fit(other, &e);
     if (status == SONDE_OK) status = sonde_row_sampler_draw(sampler, 0, &rows);
     if (status == SONDE_OK) status = sonde_row_sampler_merge(sampler, other);
     if (status == SONDE_OK) status = sonde_row_sampler_draw(sampler, 0, &rows);
@@ -699,12 +682,13 @@ static void cancelling_leaves_all_as_it_was(void **unused)
         sonde_runtime *runtime = NULL;
         sonde_rows rows = SONDE_ROWS_INIT;
         OK(sonde_runtime_create(NULL, &runtime));
-        data d = case_data(i, 0, 3000), other = case_data(i, 1, 5000);
-        sonde_row_sampler *a = fitted(cases[i].spec, &d, runtime), *b = fitted(cases[i].spec, &d, NULL);
+        row_data d = case_data(i, 0, 3000), other = case_data(i, 1, 5000);
+        sonde_row_sampler *a = row_fitted(cases[i].spec, &d, runtime),
+                          *b = row_fitted(cases[i].spec, &d, NULL);
         sonde_runtime_cancel(runtime);
         bool packs_draws = strcmp(cases[i].spec, "pack()") == 0,
              packs_all = strstr(cases[i].spec, "epoch") != NULL;
-        if (!packs_draws) FAILS(fit(a, &other), SONDE_CANCELLED, "");
+        if (!packs_draws) FAILS(row_fit(a, &other), SONDE_CANCELLED, "");
         if (!packs_all) FAILS(sonde_row_sampler_draw(a, 0, &rows), SONDE_CANCELLED, "");
         sonde_runtime_resume(runtime);
         assert_same_draws(a, b, 10);
@@ -726,18 +710,19 @@ static void wrong_inputs_are_named(void **unused)
     FAILS(sonde_row_sampler_create("pack(cap=5000000, rule=best_fit)", 0, NULL, &sampler),
           SONDE_INVALID_ARGUMENT, "best_fit");
     OK(sonde_row_sampler_create("batches(max_tokens=100, too_long=fail)", 0, NULL, &sampler));
-    FAILS(fit(sampler, &(data){.n = 3, .lengths = bad}), SONDE_INVALID_ARGUMENT, "row 1 holds 0");
-    FAILS(fit(sampler, &(data){.n = 0, .lengths = bad}), SONDE_INVALID_ARGUMENT, "0 rows");
-    FAILS(fit(sampler, &(data){.n = 3, .lengths = fine}), SONDE_INVALID_ARGUMENT, "length 700 costs 700");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .lengths = bad}), SONDE_INVALID_ARGUMENT, "row 1 holds 0");
+    FAILS(row_fit(sampler, &(row_data){.n = 0, .lengths = bad}), SONDE_INVALID_ARGUMENT, "0 rows");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .lengths = fine}), SONDE_INVALID_ARGUMENT,
+          "length 700 costs 700");
     sonde_row_sampler_free(sampler);
     OK(sonde_row_sampler_create("batches(max_ratio=0.5)", 0, NULL, &sampler));
-    FAILS(fit(sampler, &(data){.n = 3, .lengths = fine, .lengths_out = fine}), SONDE_INVALID_ARGUMENT,
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .lengths = fine, .lengths_out = fine}), SONDE_INVALID_ARGUMENT,
           "no row pass");
     sonde_row_sampler_free(sampler);
     OK(sonde_row_sampler_create("pack(cap=600)", 0, NULL, &sampler));
-    FAILS(fit(sampler, &(data){.n = 3, .lengths = fine}), SONDE_INVALID_ARGUMENT,
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .lengths = fine}), SONDE_INVALID_ARGUMENT,
           "row 2 holds 700, above cap=600");
-    FAILS(fit(sampler, &(data){.n = 3, .lengths = bad}), SONDE_INVALID_ARGUMENT, "row 1 holds 0");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .lengths = bad}), SONDE_INVALID_ARGUMENT, "row 1 holds 0");
     sonde_row_sampler_free(sampler);
 }
 
@@ -746,11 +731,11 @@ static void too_long_rows_come_alone(void **unused)
 {
     (void)unused;
     int64_t lengths[8] = {10, 10, 10, 10, 10, 900, 900, 10};
-    data d = {.n = 8, .lengths = lengths};
-    sonde_row_sampler *sampler = fitted("batches(max_tokens=100)", &d, NULL);
+    row_data d = {.n = 8, .lengths = lengths};
+    sonde_row_sampler *sampler = row_fitted("batches(max_tokens=100)", &d, NULL);
     int alone = 0;
     for (bool last = false; !last;) {
-        sonde_rows rows = draw(sampler, 0);
+        sonde_rows rows = row_draw(sampler, 0);
         if (lengths[rows.ids[0]] == 900) {
             assert_int_equal(rows.count, 1);
             alone++;
@@ -766,10 +751,10 @@ static void one_row_and_more_than_there_are(void **unused)
     (void)unused;
     for (int i = 0; i < CASES; i++) {
         if (strstr(cases[i].spec, "ranks")) continue;
-        data d = case_data(i, 0, 1);
-        sonde_row_sampler *sampler = fitted(cases[i].spec, &d, NULL);
+        row_data d = case_data(i, 0, 1);
+        sonde_row_sampler *sampler = row_fitted(cases[i].spec, &d, NULL);
         for (int pass = 0; pass < 2; pass++) {
-            sonde_rows rows = draw(sampler, pass ? 9 : 0);
+            sonde_rows rows = row_draw(sampler, pass ? 9 : 0);
             assert_int_equal(rows.count, 1);
             assert_int_equal(rows.last, 1);
             assert_int_equal(rows.pass, pass);
@@ -783,10 +768,10 @@ static void an_empty_pass_ends(void **unused)
 {
     (void)unused;
     const char *specs[] = {"batches(rank=1, ranks=2)", "batches(max_batch=5, drop_last=yes)"};
-    data d = {.n = 1, .lengths = log_normal};
+    row_data d = {.n = 1, .lengths = log_normal};
     for (int i = 0; i < 2; i++) {
-        sonde_row_sampler *sampler = fitted(specs[i], &d, NULL);
-        sonde_rows rows = draw(sampler, 0);
+        sonde_row_sampler *sampler = row_fitted(specs[i], &d, NULL);
+        sonde_rows rows = row_draw(sampler, 0);
         assert_int_equal(rows.count, 0);
         assert_int_equal(rows.last, 1);
         sonde_row_sampler_free(sampler);
@@ -818,6 +803,7 @@ static const struct CMUnitTest tests[] = {
     CASE(lines_can_be_cut),
     CASE(files_go_on_and_seeking_begins_again),
     CASE(threads_and_shards_change_nothing),
+    CASE(what_only_one_has_is_not_merged),
     CASE(failing_memory_is_survived),
     CASE(cancelling_leaves_all_as_it_was),
     CASE(wrong_inputs_are_named),

@@ -34,6 +34,22 @@ static const subject subjects[] = {
     {"ivf(nlist=4, code=sq(bits=4), refine=f16)", SONDE_DTYPE_F32, 300, false},
     {"ivf(nlist=4, code=pq(m=auto, bits=4), metric=cosine)", SONDE_DTYPE_F32, 300, false},
     {"ivf(nlist=4, code=pq(m=auto, bits=5), refine=f32)", SONDE_DTYPE_I8, 300, false},
+    {"ivf(nlist=3, code=pq(m=auto, bits=4, pad=yes), refine=f16)", SONDE_DTYPE_F32, 300, false},
+    {"ivf(nlist=4, code=pq(m=auto, bits=4), metric=ip, residual=yes, refine=sq(bits=8))", SONDE_DTYPE_F32, 300, false},
+    {"ivf(nlist=5, code=rabitq(bits=1), refine=f32)", SONDE_DTYPE_F32, 300, false},
+    {"ivf(nlist=3, code=rabitq(bits=3), metric=ip)", SONDE_DTYPE_F32, 300, false},
+    {"ivf(nlist=6, code=pq(m=auto, bits=4), refine=f16, spill=soar)", SONDE_DTYPE_F32, 300, false},
+    {"ivf(nlist=5, spill=soar, metric=cosine, coarse=i8)", SONDE_DTYPE_F32, 300, true},
+    {"ivf(nlist=5, metric=ip, lists=lorann)", SONDE_DTYPE_F32, 300, false},
+    {"ivf(nlist=4, lists=lorann, refine=f16)", SONDE_DTYPE_F32, 300, false},
+    {"ivf(nlist=4, metric=cosine, lists=lorann, spill=soar, refine=sq(bits=8))", SONDE_DTYPE_I8, 300, false},
+    {"ivf(nlist=3, code=rq(m=3, bits=4, beam=1), refine=sq(bits=8))", SONDE_DTYPE_F32, 300, false},
+    {"ivf(nlist=3, code=opq(m=auto, bits=4, iters=2), metric=ip)", SONDE_DTYPE_F32, 300, false},
+    {"ivf(nlist=3, code=rabitq(bits=2), refine=f16)", SONDE_DTYPE_F32, 300, false},
+    {"hamming(code=lsh(bits=40), metric=hamming)", SONDE_DTYPE_F32, 300, true},
+    {"hamming(code=lsh(bits=19), bucket_bits=4, rerank=f32)", SONDE_DTYPE_I8, 300, true},
+    {"hamming(code=lsh(bits=70), bucket_bits=3, key_bits=12, radius=1, probe=weight, rerank=f16, metric=cosine)",
+     SONDE_DTYPE_F32, 300, true},
 };
 #define SUBJECTS ((int)(sizeof subjects / sizeof subjects[0]))
 #define DIM 24
@@ -448,14 +464,6 @@ static void merges(void **unused)
 }
 
 /* ---- cancelling -------------------------------------------------------------------------------------- */
-
-static int cancel_later(const char *stage, uint64_t done, uint64_t total, void *user)
-{
-    (void)stage;
-    int *left = user;
-    if (done > total || total == 0) abort();
-    return (*left)-- == 0;
-}
 
 typedef sonde_status (*verb)(sonde_index *index, const sonde_array *rows);
 

@@ -380,14 +380,6 @@ static void same_for_any_threads(void **unused)
     }
 }
 
-static int cancel_later(const char *stage, uint64_t done, uint64_t total, void *user)
-{
-    (void)stage;
-    int *left = user;
-    if (done > total || total == 0) abort();
-    return (*left)-- == 0;
-}
-
 /* Cancelled at any point, getting ready is as if it had not begun, and can be done again. */
 static void cancelled_anywhere(void **unused)
 {

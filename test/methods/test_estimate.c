@@ -21,6 +21,7 @@ static const char *const specs[] = {
     "ivf",
     "ivf(nlist=64, metric=cosine, code=sq(bits=8), refine=f16)",
     "ivf(nlist=64, code=sq(bits=4))",
+    "ivf(nlist=64, lists=lorann)",
     "ivf(nlist=64, metric=ip, code=pq(m=16, bits=4), refine=f32)",
     "ivf(nlist=64, code=pq(m=8))",
 };
@@ -161,8 +162,8 @@ static void handles_share_a_limit(void **unused)
     sonde_index *first, *second;
     options.memory_limit = (uint64_t)ROWS * DIM * 4 * 2; /* room for one and its build, not for two */
     OK(sonde_runtime_create(&options, &runtime));
-    OK(sonde_index_create("flat", DIM, runtime, &first));
-    OK(sonde_index_create("flat", DIM, runtime, &second));
+    OK(sonde_index_create("flat(first=none)", DIM, runtime, &first));
+    OK(sonde_index_create("flat(first=none)", DIM, runtime, &second));
     OK(sonde_index_add(first, &rows, NULL));
     FAILS(sonde_index_add(second, &rows, NULL), SONDE_LIMIT, "memory_limit");
     sonde_index_free(first);

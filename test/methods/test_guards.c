@@ -1377,14 +1377,6 @@ static void every_allocation_can_fail(void **state)
     }
 }
 
-static int cancel_later(const char *stage, uint64_t done, uint64_t total, void *user)
-{
-    int *left = user;
-    assert_non_null(stage);
-    assert_true(done <= total);
-    return (*left)-- <= 0;
-}
-
 /* A fit that is cancelled at any of its checkpoints leaves what was fitted before. */
 static void cancelled_fits_leave_the_old_state(void **state)
 {

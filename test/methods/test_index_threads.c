@@ -335,6 +335,9 @@ static void ivf(void **unused)
 {
     (void)unused;
     run_scene("ivf(nlist=9)");
+    run_scene("ivf(nlist=9, code=pq(bits=4), refine=f32)");
+    run_scene("ivf(nlist=9, spill=soar)");
+    run_scene("hamming(code=lsh(bits=40), bucket_bits=4)");
 }
 static void ivf_refined(void **unused)
 {

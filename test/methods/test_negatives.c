@@ -1122,15 +1122,6 @@ static void every_allocation_fails_once(void **state)
     }
 }
 
-static int stop_after(const char *stage, uint64_t done, uint64_t total, void *user)
-{
-    int *left = user;
-    (void)stage;
-    (void)done;
-    (void)total;
-    return (*left)-- <= 0;
-}
-
 static void cancelling_leaves_the_old_state(void **state)
 {
     (void)state;
@@ -1140,7 +1131,7 @@ static void cancelling_leaves_the_old_state(void **state)
         sonde_runtime_options options = SONDE_RUNTIME_OPTIONS_INIT;
         sonde_runtime *runtime = NULL;
         options.threads = 2;
-        options.progress = stop_after;
+        options.progress = cancel_later;
         options.progress_user = &left;
         OK(sonde_runtime_create(&options, &runtime));
         sonde_row_sampler *sampler = make(stream_specs[s], runtime);

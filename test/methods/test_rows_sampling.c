@@ -7,47 +7,11 @@
 #include <math.h>
 
 #include "failing.h"
+#include "row_data.h"
 
 enum { MOST = 4096 };
 
 /* ---- helpers ------------------------------------------------------------------------------------------- */
-
-/* What the samplers of one test are fitted on; NULL = not given. */
-typedef struct data {
-    int64_t n;
-    const float *weights;
-    const int64_t *groups, *ids;
-    const float *shares;
-    int64_t strata;
-} data;
-
-static sonde_status fit(sonde_row_sampler *sampler, const data *d)
-{
-    sonde_array weights = sonde_f32(d->weights, d->n, 1), groups = sonde_i64(d->groups, d->n, 1);
-    sonde_array ids = sonde_i64(d->ids, d->n, 1), shares = sonde_f32(d->shares, d->strata, 1);
-    sonde_input inputs[4];
-    size_t count = 0;
-    if (d->weights) inputs[count++] = (sonde_input){"weights", &weights};
-    if (d->groups) inputs[count++] = (sonde_input){"groups", &groups};
-    if (d->ids) inputs[count++] = (sonde_input){"ids", &ids};
-    if (d->shares) inputs[count++] = (sonde_input){"shares", &shares};
-    return sonde_row_sampler_fit(sampler, inputs, count);
-}
-
-static sonde_row_sampler *fitted(const char *spec, const data *d, sonde_runtime *runtime)
-{
-    sonde_row_sampler *sampler = NULL;
-    OK(sonde_row_sampler_create(spec, 0, runtime, &sampler));
-    OK(fit(sampler, d));
-    return sampler;
-}
-
-static sonde_rows draw(sonde_row_sampler *sampler, int64_t count)
-{
-    sonde_rows rows = SONDE_ROWS_INIT;
-    OK(sonde_row_sampler_draw(sampler, count, &rows));
-    return rows;
-}
 
 /* Some data that every method of this file takes a part of. */
 static float some_weights[MOST], some_shares[7] = {0.5f, 3, 1, 0.25f, 0, 2, 1.25f};
@@ -83,14 +47,14 @@ static const method_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static data case_data(const method_case *c, int64_t n)
+static row_data case_data(const method_case *c, int64_t n)
 {
-    return (data){n,
-                  c->weights ? some_weights : NULL,
-                  c->groups ? some_groups : NULL,
-                  c->ids ? some_ids : NULL,
-                  c->shares ? some_shares : NULL,
-                  7};
+    return (row_data){.n = n,
+                      .weights = c->weights ? some_weights : NULL,
+                      .groups = c->groups ? some_groups : NULL,
+                      .ids = c->ids ? some_ids : NULL,
+                      .shares = c->shares ? some_shares : NULL,
+                      .strata = 7};
 }
 
 /* Draws `draws` times `count` rows into ids. Returns the rows drawn. */
@@ -98,7 +62,7 @@ static int64_t draw_ids(sonde_row_sampler *sampler, int draws, int64_t count, in
 {
     int64_t total = 0;
     for (int i = 0; i < draws; i++) {
-        sonde_rows rows = draw(sampler, count);
+        sonde_rows rows = row_draw(sampler, count);
         memcpy(ids + total, rows.ids, (size_t)rows.count * sizeof *ids);
         memcpy(weights + total, rows.weights, (size_t)rows.count * sizeof *weights);
         total += rows.count;
@@ -134,7 +98,7 @@ static void random_orders_are_equally_likely(void **unused)
     sonde_row_sampler *sampler = NULL;
     OK(sonde_row_sampler_create("random(rows=4)", 0, NULL, &sampler));
     for (int64_t i = 0; i < passes; i++) {
-        sonde_rows rows = draw(sampler, 9);
+        sonde_rows rows = row_draw(sampler, 9);
         assert_int_equal(rows.count, 4);
         assert_int_equal(rows.last, 1);
         assert_int_equal(rows.pass, i);
@@ -164,7 +128,7 @@ static void random_with_replacement_is_uniform(void **unused)
     sonde_row_sampler *sampler = NULL;
     OK(sonde_row_sampler_create("random(rows=50, replace=yes)", 0, NULL, &sampler));
     for (int i = 0; i < 100; i++) {
-        sonde_rows rows = draw(sampler, 1000);
+        sonde_rows rows = row_draw(sampler, 1000);
         assert_int_equal(rows.last, 0);
         for (int j = 0; j < 1000; j++) counts[rows.ids[j]]++;
     }
@@ -185,9 +149,9 @@ static void weighted_with_replacement_follows_the_weights(void **unused)
     for (int i = 0; i < N; i++)
         total += (double)(weights[i] = i % 9 == 4 ? 0 : (float)((i % 5 + 1) * (i % 7 ? 1 : 30)));
     for (int i = 0; i < N; i++) chances[i] = (double)weights[i] / total;
-    data d = {.n = N, .weights = weights};
-    sonde_row_sampler *sampler = fitted("weighted(replace=yes)", &d, NULL);
-    sonde_rows rows = draw(sampler, DRAWS);
+    row_data d = {.n = N, .weights = weights};
+    sonde_row_sampler *sampler = row_fitted("weighted(replace=yes)", &d, NULL);
+    sonde_rows rows = row_draw(sampler, DRAWS);
     double sum = 0;
     for (int i = 0; i < DRAWS; i++) {
         int64_t id = rows.ids[i];
@@ -206,9 +170,9 @@ static void equal_weights_have_importance_one(void **unused)
 {
     (void)unused;
     float weights[10] = {3, 3, 3, 3, 3, 3, 3, 3, 3, 3};
-    data d = {.n = 10, .weights = weights};
-    sonde_row_sampler *sampler = fitted("weighted(replace=yes)", &d, NULL);
-    sonde_rows rows = draw(sampler, 100);
+    row_data d = {.n = 10, .weights = weights};
+    sonde_row_sampler *sampler = row_fitted("weighted(replace=yes)", &d, NULL);
+    sonde_rows rows = row_draw(sampler, 100);
     for (int i = 0; i < 100; i++) assert_float_equal(rows.weights[i], 1, 1e-6);
     sonde_row_sampler_free(sampler);
 }
@@ -244,11 +208,11 @@ static void weighted_inclusion_agrees_with_enumeration(void **unused)
             if (i != j)
                 pairs[SMALL * i + j] = (double)small_weights[i] / total * (double)small_weights[j] /
                                        (total - (double)small_weights[i]);
-    data d = {.n = SMALL, .weights = small_weights};
-    sonde_row_sampler *sampler = fitted("weighted()", &d, NULL);
+    row_data d = {.n = SMALL, .weights = small_weights};
+    sonde_row_sampler *sampler = row_fitted("weighted()", &d, NULL);
     for (int pass = 0; pass < PASSES; pass++) {
         OK(sonde_row_sampler_seek(sampler, pass));
-        sonde_rows rows = draw(sampler, SMALL_DRAW);
+        sonde_rows rows = row_draw(sampler, SMALL_DRAW);
         for (int i = 0; i < SMALL_DRAW; i++) counts[rows.ids[i]]++;
         ordered[SMALL * rows.ids[0] + rows.ids[1]]++;
     }
@@ -266,15 +230,15 @@ static void weighted_sums_are_unbiased(void **unused)
 {
     (void)unused;
     enum { N = 40, PASSES = 20000, DRAW = 5 };
-    data d = {.n = N, .weights = some_weights};
-    sonde_row_sampler *sampler = fitted("weighted()", &d, NULL);
+    row_data d = {.n = N, .weights = some_weights};
+    sonde_row_sampler *sampler = row_fitted("weighted()", &d, NULL);
     double whole = 0, sum[2] = {0}, squares[2] = {0};
     for (int i = 0; i < N; i++) whole += i % 3 == 0 ? (double)i : 0;
     for (int pass = 0; pass < PASSES; pass++) {
         OK(sonde_row_sampler_seek(sampler, pass));
         double left = whole;
         for (int part = 0; part < 2; part++) {
-            sonde_rows rows = draw(sampler, DRAW);
+            sonde_rows rows = row_draw(sampler, DRAW);
             double estimate = 0, drawn = 0;
             for (int i = 0; i < DRAW; i++) {
                 double f = rows.ids[i] % 3 == 0 ? (double)rows.ids[i] : 0;
@@ -297,10 +261,10 @@ static void weighted_pass_is_every_row_once(void **unused)
     float weights[MOST];
     int64_t positive = 0, drawn = 0;
     for (int i = 0; i < MOST; i++) positive += (weights[i] = i % 5 ? some_weights[i] : 0) > 0;
-    data d = {.n = MOST, .weights = weights};
-    sonde_row_sampler *sampler = fitted("weighted(batch=300)", &d, NULL);
+    row_data d = {.n = MOST, .weights = weights};
+    sonde_row_sampler *sampler = row_fitted("weighted(batch=300)", &d, NULL);
     for (bool last = false; !last;) {
-        sonde_rows rows = draw(sampler, 0);
+        sonde_rows rows = row_draw(sampler, 0);
         last = rows.last;
         for (int64_t i = 0; i < rows.count; i++) {
             assert_true(weights[rows.ids[i]] > 0);
@@ -310,7 +274,7 @@ static void weighted_pass_is_every_row_once(void **unused)
         drawn += rows.count;
     }
     assert_int_equal(drawn, positive);
-    assert_int_equal(draw(sampler, 1).pass, 1);
+    assert_int_equal(row_draw(sampler, 1).pass, 1);
     sonde_row_sampler_free(sampler);
 }
 
@@ -320,12 +284,13 @@ static void heavy_tails_keep_their_order(void **unused)
     float weights[2000];
     /* From denormal numbers to nearly the largest. */
     for (int i = 0; i < 2000; i++) weights[i] = (float)pow(10, i % 82 - 44);
-    data d = {.n = 2000, .weights = weights};
-    sonde_row_sampler *whole = fitted("weighted()", &d, NULL), *parts = fitted("weighted()", &d, NULL);
-    sonde_rows all = draw(whole, 2000);
+    row_data d = {.n = 2000, .weights = weights};
+    sonde_row_sampler *whole = row_fitted("weighted()", &d, NULL),
+                      *parts = row_fitted("weighted()", &d, NULL);
+    sonde_rows all = row_draw(whole, 2000);
     assert_int_equal(all.count, 2000);
     for (int64_t i = 0; i < 2000; i += 50) {
-        sonde_rows rows = draw(parts, 50);
+        sonde_rows rows = row_draw(parts, 50);
         assert_memory_equal(rows.ids, all.ids + i, 50 * sizeof *rows.ids);
     }
     sonde_row_sampler_free(whole);
@@ -338,16 +303,17 @@ static void weighted_shards_make_the_whole(void **unused)
     (void)unused;
     const int64_t cut[4] = {0, 1500, 1700, MOST};
     sonde_row_sampler *shard[3];
-    data all = {.n = MOST, .weights = some_weights, .ids = some_ids};
+    row_data all = {.n = MOST, .weights = some_weights, .ids = some_ids};
     for (int i = 0; i < 3; i++) {
-        data part = {.n = cut[i + 1] - cut[i], .weights = some_weights + cut[i], .ids = some_ids + cut[i]};
-        shard[i] = fitted("weighted(keep=250)", &part, NULL);
+        row_data part = {.n = cut[i + 1] - cut[i], .weights = some_weights + cut[i],
+                         .ids = some_ids + cut[i]};
+        shard[i] = row_fitted("weighted(keep=250)", &part, NULL);
     }
     OK(sonde_row_sampler_merge(shard[2], shard[0]));
     OK(sonde_row_sampler_merge(shard[2], shard[1]));
-    sonde_row_sampler *kept = fitted("weighted(keep=250)", &all, NULL),
-                      *whole = fitted("weighted()", &all, NULL);
-    sonde_rows a = draw(shard[2], 1000), b = draw(kept, 1000), c = draw(whole, 250);
+    sonde_row_sampler *kept = row_fitted("weighted(keep=250)", &all, NULL),
+                      *whole = row_fitted("weighted()", &all, NULL);
+    sonde_rows a = row_draw(shard[2], 1000), b = row_draw(kept, 1000), c = row_draw(whole, 250);
     assert_int_equal(a.count, 250);
     assert_int_equal(b.count, 250);
     assert_int_equal(a.last, 1);
@@ -363,15 +329,15 @@ static void weighted_shards_make_the_whole(void **unused)
 /* ---- stratified ---------------------------------------------------------------------------------------- */
 
 /* Every prefix has each stratum within one of its share, which `shares` gives up to a factor. */
-static void check_in_step(const char *spec, const data *d, const double *shares, int64_t strata,
+static void check_in_step(const char *spec, const row_data *d, const double *shares, int64_t strata,
                           int64_t draws)
 {
-    sonde_row_sampler *sampler = fitted(spec, d, NULL);
+    sonde_row_sampler *sampler = row_fitted(spec, d, NULL);
     double *had = test_alloc((size_t)strata, sizeof *had), total = 0;
     int64_t drawn = 0;
     for (int64_t g = 0; g < strata; g++) total += shares[g];
     while (drawn < draws) {
-        sonde_rows rows = draw(sampler, 37);
+        sonde_rows rows = row_draw(sampler, 37);
         for (int64_t i = 0; i < rows.count; i++) {
             assert_int_equal(rows.groups[i], d->groups[rows.ids[i]]);
             had[rows.groups[i]]++;
@@ -405,7 +371,7 @@ static void strata_are_in_step_with_their_shares(void **unused)
         one[g] = size[g] > 0;
         share[g] = size[g] > 0 ? (double)shares[g] : 0;
     }
-    data d = {.n = MOST, .groups = groups};
+    row_data d = {.n = MOST, .groups = groups};
     check_in_step("stratified()", &d, size, 40, MOST);
     check_in_step("stratified(allocation=equal)", &d, one, 40, 2000);
     d.shares = shares;
@@ -416,12 +382,12 @@ static void strata_are_in_step_with_their_shares(void **unused)
 static void proportional_pass_is_every_row_once(void **unused)
 {
     (void)unused;
-    data d = {.n = MOST, .groups = some_groups};
-    sonde_row_sampler *sampler = fitted("stratified(batch=1000)", &d, NULL);
+    row_data d = {.n = MOST, .groups = some_groups};
+    sonde_row_sampler *sampler = row_fitted("stratified(batch=1000)", &d, NULL);
     for (int pass = 0; pass < 2; pass++) {
         uint8_t seen[MOST] = {0};
         for (bool last = false; !last;) {
-            sonde_rows rows = draw(sampler, 0);
+            sonde_rows rows = row_draw(sampler, 0);
             assert_int_equal(rows.pass, pass);
             for (int64_t i = 0; i < rows.count; i++) {
                 assert_int_equal(seen[rows.ids[i]]++, 0);
@@ -440,10 +406,10 @@ static void equal_strata_go_through_their_rows(void **unused)
 {
     (void)unused;
     int64_t groups[12] = {0, 2, 2, 2, 0, 2, 3, 2, 2, 2, 2, 2}, had[12] = {0}, size[4] = {2, 0, 9, 1};
-    data d = {.n = 12, .groups = groups};
-    sonde_row_sampler *sampler = fitted("stratified(allocation=equal)", &d, NULL);
+    row_data d = {.n = 12, .groups = groups};
+    sonde_row_sampler *sampler = row_fitted("stratified(allocation=equal)", &d, NULL);
     for (int round = 1; round <= 90; round++) {
-        sonde_rows rows = draw(sampler, 3);
+        sonde_rows rows = row_draw(sampler, 3);
         int64_t seen = 0;
         for (int i = 0; i < 3; i++) {
             int64_t g = rows.groups[i], most = (round + size[g] - 1) / size[g];
@@ -462,9 +428,9 @@ static void strata_are_shuffled(void **unused)
     (void)unused;
     int64_t groups[8] = {0, 0, 0, 0, 1, 1, 1, 1}, counts[8] = {0};
     double chances[8];
-    data d = {.n = 8, .groups = groups};
-    sonde_row_sampler *sampler = fitted("stratified()", &d, NULL);
-    for (int pass = 0; pass < 16000; pass++) counts[draw(sampler, 8).ids[0]]++;
+    row_data d = {.n = 8, .groups = groups};
+    sonde_row_sampler *sampler = row_fitted("stratified()", &d, NULL);
+    for (int pass = 0; pass < 16000; pass++) counts[row_draw(sampler, 8).ids[0]]++;
     for (int i = 0; i < 8; i++) chances[i] = 0.125;
     assert_true(chi_square(counts, chances, 8, 16000) < chi_square_most(7));
     sonde_row_sampler_free(sampler);
@@ -499,8 +465,8 @@ static void files_go_on_with_the_same_rows(void **unused)
 {
     (void)unused;
     for (int i = 0; i < CASES; i++) {
-        data d = case_data(&cases[i], 1000);
-        sonde_row_sampler *sampler = fitted(cases[i].spec, &d, NULL);
+        row_data d = case_data(&cases[i], 1000);
+        sonde_row_sampler *sampler = row_fitted(cases[i].spec, &d, NULL);
         for (int begin = 0; begin < 3; begin++) {
             sonde_row_sampler *copy = reopened(sampler);
             assert_same_draws(sampler, copy, 5, 77);
@@ -514,8 +480,8 @@ static void seeking_begins_again(void **unused)
 {
     (void)unused;
     for (int i = 0; i < CASES; i++) {
-        data d = case_data(&cases[i], 1000);
-        sonde_row_sampler *a = fitted(cases[i].spec, &d, NULL), *b = fitted(cases[i].spec, &d, NULL);
+        row_data d = case_data(&cases[i], 1000);
+        sonde_row_sampler *a = row_fitted(cases[i].spec, &d, NULL), *b = row_fitted(cases[i].spec, &d, NULL);
         draw_ids(a, 3, 111, first_ids, first_weights);
         OK(sonde_row_sampler_seek(a, 0));
         assert_same_draws(a, b, 3, 111);
@@ -544,13 +510,13 @@ static void threads_change_nothing(void **unused)
             sonde_runtime *runtime = NULL;
             options.threads = threads[t];
             OK(sonde_runtime_create(&options, &runtime));
-            data d = {N,
-                      cases[i].weights ? weights : NULL,
-                      cases[i].groups ? groups : NULL,
-                      cases[i].ids ? ids : NULL,
-                      cases[i].shares ? some_shares : NULL,
-                      7};
-            sampler[t] = fitted(cases[i].spec, &d, runtime);
+            row_data d = {.n = N,
+                          .weights = cases[i].weights ? weights : NULL,
+                          .groups = cases[i].groups ? groups : NULL,
+                          .ids = cases[i].ids ? ids : NULL,
+                          .shares = cases[i].shares ? some_shares : NULL,
+                          .strata = 7};
+            sampler[t] = row_fitted(cases[i].spec, &d, runtime);
             sonde_runtime_free(runtime);
         }
         assert_same_draws(sampler[0], sampler[1], 2, 500);
@@ -570,13 +536,15 @@ static void merged_parts_are_the_whole(void **unused)
     (void)unused;
     for (int i = 0; i < CASES; i++) {
         if (strstr(cases[i].spec, "keep")) continue; /* a test of its own */
-        data whole = case_data(&cases[i], 1000), a = case_data(&cases[i], 400), b = case_data(&cases[i], 600);
+        row_data whole = case_data(&cases[i], 1000), a = case_data(&cases[i], 400),
+                 b = case_data(&cases[i], 600);
         b.weights = b.weights ? b.weights + 400 : NULL;
         b.groups = b.groups ? b.groups + 400 : NULL;
         b.ids = b.ids ? b.ids + 400 : NULL;
-        sonde_row_sampler *first = fitted(cases[i].spec, &a, NULL), *second = fitted(cases[i].spec, &b, NULL);
-        sonde_row_sampler *all = fitted(cases[i].spec, &whole, NULL);
-        draw(first, 10);
+        sonde_row_sampler *first = row_fitted(cases[i].spec, &a, NULL),
+                          *second = row_fitted(cases[i].spec, &b, NULL);
+        sonde_row_sampler *all = row_fitted(cases[i].spec, &whole, NULL);
+        row_draw(first, 10);
         OK(sonde_row_sampler_merge(first, second));
         assert_same_draws(first, all, 5, 99);
         sonde_row_sampler_free(first);
@@ -588,25 +556,38 @@ static void merged_parts_are_the_whole(void **unused)
 static void what_does_not_fit_is_not_merged(void **unused)
 {
     (void)unused;
-    data plain = {.n = 10, .weights = some_weights},
+    row_data plain = {.n = 10, .weights = some_weights},
          named = {.n = 10, .weights = some_weights, .ids = some_ids};
-    sonde_row_sampler *a = fitted("weighted()", &plain, NULL), *b = fitted("weighted()", &named, NULL);
-    FAILS(sonde_row_sampler_merge(a, b), SONDE_INCOMPATIBLE, "ids of the caller");
-    sonde_row_sampler_free(a);
-    sonde_row_sampler_free(b);
-    a = fitted("weighted(keep=3)", &plain, NULL);
-    b = fitted("weighted(keep=3)", &plain, NULL);
-    FAILS(sonde_row_sampler_merge(a, b), SONDE_INCOMPATIBLE, "tell the rows apart");
-    sonde_row_sampler_free(a);
-    sonde_row_sampler_free(b);
+    row_merge_fails("weighted()", &plain, &named, SONDE_INCOMPATIBLE, "ids of the caller");
+    row_merge_fails("weighted(keep=3)", &plain, &plain, SONDE_INCOMPATIBLE, "tell the rows apart");
     const float other[7] = {1, 1, 1, 1, 1, 1, 1};
-    data c = {.n = 50, .groups = some_groups, .shares = some_shares, .strata = 7}, d = c;
+    row_data c = {.n = 50, .groups = some_groups, .shares = some_shares, .strata = 7}, d = c;
     d.shares = other;
-    a = fitted("stratified(allocation=weights)", &c, NULL);
-    b = fitted("stratified(allocation=weights)", &d, NULL);
-    FAILS(sonde_row_sampler_merge(a, b), SONDE_INCOMPATIBLE, "shares differ");
-    sonde_row_sampler_free(a);
-    sonde_row_sampler_free(b);
+    row_merge_fails("stratified(allocation=weights)", &c, &d, SONDE_INCOMPATIBLE, "shares differ");
+    row_data grouped = {.n = 10, .groups = some_groups},
+             both = {.n = 10, .groups = some_groups, .ids = some_ids};
+    row_merge_fails("stratified()", &both, &grouped, SONDE_INCOMPATIBLE, "ids of the caller");
+}
+
+static void too_many_rows_are_not_merged(void **unused)
+{
+    (void)unused;
+    sonde_row_sampler *all = NULL, *more = NULL;
+    OK(sonde_row_sampler_create("random(rows=4294967295)", 0, NULL, &all));
+    OK(sonde_row_sampler_create("random(rows=4294967295)", 0, NULL, &more));
+    FAILS(sonde_row_sampler_merge(all, more), SONDE_LIMIT, "8589934590 rows are more than 4294967295");
+    OK(row_fit(more, &(row_data){.n = 1, .ids = some_ids}));
+    FAILS(sonde_row_sampler_merge(all, more), SONDE_LIMIT, "4294967296 rows are more than 4294967295");
+    OK(row_fit(all, &(row_data){.n = 2, .ids = some_ids}));
+    OK(sonde_row_sampler_merge(all, more));
+    sonde_row_sampler_free(all);
+    sonde_row_sampler_free(more);
+    OK(sonde_row_sampler_create("random(rows=9)", 0, NULL, &all));
+    OK(sonde_row_sampler_create("random(rows=9)", 0, NULL, &more));
+    OK(row_fit(more, &(row_data){.n = 3, .ids = some_ids}));
+    FAILS(sonde_row_sampler_merge(all, more), SONDE_INCOMPATIBLE, "ids of the caller");
+    sonde_row_sampler_free(all);
+    sonde_row_sampler_free(more);
 }
 
 static int failing_case;
@@ -617,13 +598,13 @@ static sonde_status scene(sonde_runtime_options *options)
     sonde_row_sampler *sampler = NULL, *other = NULL;
     sonde_rows rows = SONDE_ROWS_INIT;
     const method_case *c = &cases[failing_case];
-    data d = case_data(c, 400), e = d;
+    row_data d = case_data(c, 400), e = d;
     e.ids = c->ids ? some_ids + 400 : NULL;
     sonde_status status = sonde_runtime_create(options, &runtime);
     if (status == SONDE_OK) status = sonde_row_sampler_create(c->spec, 0, runtime, &sampler);
     if (status == SONDE_OK) status = sonde_row_sampler_create(c->spec, 0, runtime, &other);
-    if (status == SONDE_OK) status = fit(sampler, &d);
-    if (status == SONDE_OK) status = fit(other, &e);
+    if (status == SONDE_OK) status = row_fit(sampler, &d);
+    if (status == SONDE_OK) status = row_fit(other, &e);
     if (status == SONDE_OK) status = sonde_row_sampler_draw(sampler, 50, &rows);
     if (status == SONDE_OK && (c->ids || !strstr(c->spec, "keep")))
         status = sonde_row_sampler_merge(sampler, other);
@@ -647,12 +628,13 @@ static void cancelling_leaves_all_as_it_was(void **unused)
     for (int i = 0; i < CASES; i++) {
         sonde_runtime *runtime = NULL;
         OK(sonde_runtime_create(NULL, &runtime));
-        data d = case_data(&cases[i], 1000), other = case_data(&cases[i], 2000);
-        sonde_row_sampler *a = fitted(cases[i].spec, &d, runtime), *b = fitted(cases[i].spec, &d, NULL);
+        row_data d = case_data(&cases[i], 1000), other = case_data(&cases[i], 2000);
+        sonde_row_sampler *a = row_fitted(cases[i].spec, &d, runtime),
+                          *b = row_fitted(cases[i].spec, &d, NULL);
         sonde_rows rows = SONDE_ROWS_INIT;
         assert_same_draws(a, b, 1, 40);
         sonde_runtime_cancel(runtime);
-        sonde_status fit_status = fit(a, &other), draw_status = sonde_row_sampler_draw(a, 60, &rows);
+        sonde_status fit_status = row_fit(a, &other), draw_status = sonde_row_sampler_draw(a, 60, &rows);
         sonde_runtime_resume(runtime);
         if (fit_status == SONDE_CANCELLED && draw_status == SONDE_CANCELLED) assert_same_draws(a, b, 3, 60);
         else assert_true(fit_status == SONDE_OK || fit_status == SONDE_CANCELLED);
@@ -683,8 +665,8 @@ static void a_draw_stopped_half_way_is_taken_back(void **unused)
     OK(sonde_runtime_create(&options, &runtime));
     const char *specs[] = {"stratified()", "stratified(allocation=equal)"};
     for (int i = 0; i < 2; i++) {
-        data d = {.n = N, .groups = groups};
-        sonde_row_sampler *a = fitted(specs[i], &d, runtime), *b = fitted(specs[i], &d, NULL);
+        row_data d = {.n = N, .groups = groups};
+        sonde_row_sampler *a = row_fitted(specs[i], &d, runtime), *b = row_fitted(specs[i], &d, NULL);
         sonde_rows rows = SONDE_ROWS_INIT;
         assert_same_draws(a, b, 1, 1234);
         stop = 1;
@@ -711,31 +693,34 @@ static void wrong_inputs_are_named(void **unused)
           SONDE_INVALID_ARGUMENT, "keep=4");
     OK(sonde_row_sampler_create("weighted()", 0, NULL, &sampler));
     FAILS(sonde_row_sampler_draw(sampler, 1, &rows), SONDE_STATE, "not fitted");
-    FAILS(fit(sampler, &(data){.n = 3}), SONDE_INVALID_ARGUMENT, "weights");
-    FAILS(fit(sampler, &(data){.n = 3, .weights = bad}), SONDE_INVALID_ARGUMENT, "row 1 holds -2");
-    FAILS(fit(sampler, &(data){.n = 3, .weights = zero}), SONDE_INVALID_ARGUMENT,
+    FAILS(row_fit(sampler, &(row_data){.n = 3}), SONDE_INVALID_ARGUMENT, "weights");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .weights = bad}), SONDE_INVALID_ARGUMENT, "row 1 holds -2");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .weights = zero}), SONDE_INVALID_ARGUMENT,
           "no row has a weight above 0");
-    FAILS(fit(sampler, &(data){.n = 3, .weights = nan}), SONDE_INVALID_ARGUMENT, "row 2");
-    FAILS(fit(sampler, &(data){.n = 0, .weights = bad}), SONDE_INVALID_ARGUMENT, "weights has 0 rows");
-    FAILS(fit(sampler, &(data){.n = 3, .weights = some_weights, .groups = groups}), SONDE_NOT_FOUND,
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .weights = nan}), SONDE_INVALID_ARGUMENT, "row 2");
+    FAILS(row_fit(sampler, &(row_data){.n = 0, .weights = bad}), SONDE_INVALID_ARGUMENT,
+          "weights has 0 rows");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .weights = some_weights, .groups = groups}), SONDE_NOT_FOUND,
           "groups");
-    FAILS(fit(sampler, &(data){.n = 3, .weights = some_weights, .ids = groups}), SONDE_INVALID_ARGUMENT,
-          "row 1 holds -1");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .weights = some_weights, .ids = groups}),
+          SONDE_INVALID_ARGUMENT, "row 1 holds -1");
     sonde_row_sampler_free(sampler);
     OK(sonde_row_sampler_create("stratified()", 0, NULL, &sampler));
-    FAILS(fit(sampler, &(data){.n = 3, .groups = groups}), SONDE_INVALID_ARGUMENT, "row 1 holds -1");
-    FAILS(fit(sampler, &(data){.n = 3, .groups = far}), SONDE_INVALID_ARGUMENT, "row 2 holds 16777216");
-    FAILS(fit(sampler, &(data){.n = 3, .groups = ids, .shares = zero, .strata = 3}), SONDE_INVALID_ARGUMENT,
-          "shares");
-    FAILS(fit(sampler, &(data){.n = 0, .groups = ids}), SONDE_INVALID_ARGUMENT, "groups has 0 rows");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .groups = groups}), SONDE_INVALID_ARGUMENT, "row 1 holds -1");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .groups = far}), SONDE_INVALID_ARGUMENT,
+          "row 2 holds 16777216");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .groups = ids, .shares = zero, .strata = 3}),
+          SONDE_INVALID_ARGUMENT, "shares");
+    FAILS(row_fit(sampler, &(row_data){.n = 0, .groups = ids}), SONDE_INVALID_ARGUMENT, "groups has 0 rows");
     sonde_row_sampler_free(sampler);
     OK(sonde_row_sampler_create("stratified(allocation=weights)", 0, NULL, &sampler));
-    FAILS(fit(sampler, &(data){.n = 3, .groups = ids}), SONDE_INVALID_ARGUMENT, "needs the input shares");
-    FAILS(fit(sampler, &(data){.n = 3, .groups = ids, .shares = some_shares, .strata = 3}),
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .groups = ids}), SONDE_INVALID_ARGUMENT,
+          "needs the input shares");
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .groups = ids, .shares = some_shares, .strata = 3}),
           SONDE_INVALID_ARGUMENT, "shares has 3 rows, expected one for each of 10 strata");
-    FAILS(fit(sampler, &(data){.n = 50, .groups = some_groups, .shares = zero, .strata = 3}),
+    FAILS(row_fit(sampler, &(row_data){.n = 50, .groups = some_groups, .shares = zero, .strata = 3}),
           SONDE_INVALID_ARGUMENT, "shares");
-    FAILS(fit(sampler, &(data){.n = 3, .groups = (int64_t[3]){0, 1, 2}, .shares = zero, .strata = 3}),
+    FAILS(row_fit(sampler, &(row_data){.n = 3, .groups = (int64_t[3]){0, 1, 2}, .shares = zero, .strata = 3}),
           SONDE_INVALID_ARGUMENT, "no stratum with rows has a share");
     sonde_row_sampler_free(sampler);
 }
@@ -745,12 +730,12 @@ static void one_row_and_more_than_there_are(void **unused)
     (void)unused;
     const int64_t group = 0;
     for (int i = 0; i < CASES; i++) {
-        data d = case_data(&cases[i], 1);
+        row_data d = case_data(&cases[i], 1);
         d.groups = d.groups ? &group : NULL;
-        sonde_row_sampler *sampler = fitted(cases[i].spec, &d, NULL);
+        sonde_row_sampler *sampler = row_fitted(cases[i].spec, &d, NULL);
         bool endless = strstr(cases[i].spec, "yes") || strstr(cases[i].spec, "allocation");
         for (int pass = 0; pass < 3; pass++) {
-            sonde_rows rows = draw(sampler, 5);
+            sonde_rows rows = row_draw(sampler, 5);
             assert_int_equal(rows.count, endless ? 5 : 1);
             assert_int_equal(rows.last, !endless);
             assert_int_equal(rows.ids[0], cases[i].ids ? some_ids[0] : 0);
@@ -770,9 +755,9 @@ static void a_summary_stays_within_a_memory_limit(void **unused)
     sonde_runtime *runtime = NULL;
     options.memory_limit = 3500000;
     OK(sonde_runtime_create(&options, &runtime));
-    data d = {.n = N, .weights = weights};
-    sonde_row_sampler *sampler = fitted("weighted(keep=1000)", &d, runtime);
-    assert_int_equal(draw(sampler, 2000).count, 1000);
+    row_data d = {.n = N, .weights = weights};
+    sonde_row_sampler *sampler = row_fitted("weighted(keep=1000)", &d, runtime);
+    assert_int_equal(row_draw(sampler, 2000).count, 1000);
     sonde_row_sampler_free(sampler);
     sonde_runtime_free(runtime);
     free(weights);
@@ -809,6 +794,7 @@ static const struct CMUnitTest tests[] = {
     CASE(threads_change_nothing),
     CASE(merged_parts_are_the_whole),
     CASE(what_does_not_fit_is_not_merged),
+    CASE(too_many_rows_are_not_merged),
     CASE(failing_memory_is_survived),
     CASE(cancelling_leaves_all_as_it_was),
     CASE(a_draw_stopped_half_way_is_taken_back),

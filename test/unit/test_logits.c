@@ -5,17 +5,9 @@
  */
 #include <math.h>
 
-#include "kernels/kernels.h"
-#include "test.h"
+#include "kernel_sets.h"
 
 enum { LOGITS_MOST = 1100 };
-
-/* Runs a check on each set that this processor runs. */
-static void each_set(void (*check)(const sonde__kernels *kernels))
-{
-    for (const sonde__kernels *const *set = sonde__kernels_all(); *set; set++)
-        if (sonde__kernels_run(*set) && (*set)->logit_max) check(*set);
-}
 
 /* An exact-size copy, so that a sanitizer sees a read past the end. */
 static float *some_logits(int64_t count, uint64_t seed)

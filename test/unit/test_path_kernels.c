@@ -6,22 +6,9 @@
 #define _GNU_SOURCE
 #include <math.h>
 
-#include "kernels/kernels.h"
-#include "test.h"
+#include "kernel_sets.h"
 
 enum { LONGEST = 200 };
-
-/* Calls `check` for each set that runs here. */
-static void each_set(void (*check)(const sonde__kernels *set))
-{
-    int sets = 0;
-    for (const sonde__kernels *const *set = sonde__kernels_all(); *set; set++) {
-        if (!sonde__kernels_run(*set)) continue;
-        check(*set);
-        sets++;
-    }
-    assert_true(sets >= 1);
-}
 
 /* ---- combine --------------------------------------------------------------------------------------------------- */
 

@@ -12,7 +12,7 @@
 #define IDS 400
 #define WIDTH 12
 
-static const sonde__layout layout = {2, {WIDTH, 4}};
+static const sonde__layout layout = {.columns = 2, .width = {WIDTH, 4}, .blocked = {true}};
 
 /* What must be stored: stamp[id] = 0 if absent, else what the row's columns were made from. */
 typedef struct oracle {
@@ -40,13 +40,13 @@ static void check_snapshot(const sonde__snapshot *snapshot, const oracle *o)
                     removed++;
                     continue;
                 }
-                uint8_t a[WIDTH], b[4];
+                uint8_t a[WIDTH], b[4], stored[WIDTH];
                 int64_t id = g->ids[r];
                 assert_in_range(id, 0, IDS - 1);
                 assert_int_not_equal(o->stamp[id], 0);
                 assert_int_equal(o->list[id], l);
                 columns_of(o->stamp[id], a, b);
-                assert_memory_equal(a, g->column[0] + r * WIDTH, WIDTH);
+                assert_memory_equal(a, sonde__segment_row(&layout, g, 0, r, stored), WIDTH);
                 assert_memory_equal(b, g->column[1] + r * 4, 4);
                 live++;
             }
@@ -158,7 +158,7 @@ static void gives_memory_back(void **unused)
     sonde_runtime *runtime;
     sonde__store *store;
     sonde__change *change;
-    const sonde__layout wide = {1, {2048}};
+    const sonde__layout wide = {.columns = 1, .width = {2048}};
     enum { N = 20000 };
     int64_t counts[1] = {N}, *ids = test_alloc(N, sizeof *ids), removed;
     uint8_t row[2048] = {7};

@@ -41,7 +41,7 @@ static void keeps_the_best(void **state)
     for (int round = 0; round < 60; round++) {
         int64_t n = 1 + round * 37, k = 1 + round * round % 211;
         sonde__hit *hits = random_hits(n, 2 + round, (uint64_t)round);
-        sonde__hit *room = test_alloc((size_t)k, sizeof *room);
+        sonde__hit *room = test_alloc((size_t)sonde__top_room(k), sizeof *room);
         sonde__top top;
         sonde__top_init(&top, room, k);
         for (int64_t i = 0; i < n; i++) sonde__top_push(&top, hits[i].score, hits[i].id, hits[i].place);
@@ -99,7 +99,7 @@ static void merging_is_like_one_top(void **state)
 {
     (void)state;
     enum { N = 3000, K = 25, PARTS = 7 };
-    sonde__hit *hits = random_hits(N, 40, 5), whole_room[K], rooms[PARTS][K], merged_room[K];
+    sonde__hit *hits = random_hits(N, 40, 5), whole_room[2 * K], rooms[PARTS][2 * K], merged_room[2 * K];
     sonde__top whole, part[PARTS], merged;
     sonde__top_init(&whole, whole_room, K);
     sonde__top_init(&merged, merged_room, K);

@@ -878,7 +878,139 @@ void quantizers()
     }
     std::vector<float> narrow(ROWS * DIM - DIM);
     EXPECT_C_MESSAGE(INVALID_ARGUMENT, quantizer.decode_into(codes, {narrow, DIM}));
-    EXPECT_C_MESSAGE(INVALID_ARGUMENT, quantizer.distances(sonde::metric::hamming, query_rows(), codes));
+    EXPECT_C_MESSAGE(UNSUPPORTED, quantizer.distances(sonde::metric::hamming, query_rows(), codes));
+    EXPECT_C_MESSAGE(UNSUPPORTED, quantizer.bounds(sonde::metric::l2, query_rows(), codes));
+    EXPECT_C_MESSAGE(UNSUPPORTED, quantizer.cluster(base_rows()));
+    const sonde::matrix<float> among = quantizer.code_distances(sonde::metric::l2, codes, codes);
+    double sum = 0;
+    for (std::size_t i = 0; i < DIM; i++) sum += std::pow(decoded[3][i] - decoded[2000][i], 2);
+    EXPECT(std::fabs(among[3][2000] - sum) < 1e-4 && among[3][2000] == among[2000][3]);
+}
+
+void quantizers_that_watch_a_stream()
+{
+    sonde::quantizer whole("pq(m=4, bits=4)", DIM), pieces("pq(m=4, bits=4)", DIM);
+    whole.train(base_rows());
+    pieces.observe(base_rows().slice(0, 1000));
+    pieces.observe(base_rows().slice(1000, 2000));
+    pieces.train_observed();
+    EXPECT(pieces.to_bytes() == whole.to_bytes()); /* all fit into the sample */
+    EXPECT_C_MESSAGE(INVALID_ARGUMENT, whole.observe({base, 5}));
+}
+
+void clusters()
+{
+    sonde::quantizer kmeans("kmeans(k=10, balance=capacity)", DIM);
+    const std::vector<std::int32_t> labels = kmeans.cluster(base_rows());
+    for (std::int32_t group = 0; group < 10; group++) EXPECT(std::count(labels.begin(), labels.end(), group) == 300);
+    const auto centroids = kmeans.output<float>("centroids");
+    EXPECT(centroids.rows() == 10 && centroids.cols() == DIM);
+    const std::vector<std::uint8_t> fourth = {4};
+    const sonde::matrix<float> decoded = kmeans.decode({fourth, 1}); /* the code of a row is its group */
+    EXPECT(std::equal(centroids[4].begin(), centroids[4].end(), decoded[0].begin()));
+    EXPECT(kmeans.output<std::int64_t>("sizes")[9][0] == 300);
+    EXPECT_C_MESSAGE(NOT_FOUND, kmeans.output<float>("centres"));
+
+    const std::vector<float> masses = {0.55f, 0.05f, 0.05f, 0.05f, 0.05f, 0.05f, 0.05f, 0.05f, 0.05f, 0.05f};
+    sonde::quantizer sinkhorn("kmeans(k=10, balance=sinkhorn)", DIM);
+    const std::vector<std::int32_t> shares = sinkhorn.cluster(base_rows(), {{"masses", {masses, 1}}});
+    EXPECT(std::fabs(static_cast<double>(std::count(shares.begin(), shares.end(), 0)) / ROWS - 0.55) < 0.05);
+}
+
+void bounds_of_scores()
+{
+    sonde::quantizer rabitq("rabitq(bits=2)", DIM);
+    rabitq.train(base_rows());
+    const sonde::bounds found = rabitq.bounds(sonde::metric::l2, query_rows(), rabitq.encode(base_rows()));
+    int held = 0;
+    for (std::int64_t q = 0; q < QUERIES; q++)
+        for (std::int64_t r = 0; r < ROWS; r++) {
+            double truth = 0;
+            for (std::int64_t i = 0; i < DIM; i++) {
+                const auto at = static_cast<std::size_t>(i);
+                truth += std::pow(queries[static_cast<std::size_t>(q * DIM) + at] -
+                                      base[static_cast<std::size_t>(r * DIM) + at], 2);
+            }
+            const auto column = static_cast<std::size_t>(r);
+            held += std::fabs(found.scores[q][column] - truth) <= found.errors[q][column];
+        }
+    EXPECT(held > 0.998 * QUERIES * ROWS);
+}
+
+/* ---- Trie -------------------------------------------------------------------------------------------- */
+
+const std::vector<std::int32_t> id_rows = {3, 1, 4, 3, 1, -1, 3, 1, 4, 2, 7, -1};
+
+sonde::trie filled_trie()
+{
+    const std::vector<std::int64_t> ids = {10, 11, 12, 13};
+    sonde::trie trie("trie", 3);
+    trie.add({id_rows, 3}, ids);
+    return trie;
+}
+
+void tries()
+{
+    using codes = std::vector<std::int32_t>;
+    const sonde::trie trie = filled_trie();
+    EXPECT(trie.size() == 4 && trie.length() == 3);
+    EXPECT((trie.children({}) == codes{2, 3} && trie.children(codes{3, 1}) == codes{4}));
+    EXPECT((trie.lookup(codes{3, 1, 4}) == std::vector<std::int64_t>{10, 12}) && trie.lookup(codes{3}).empty());
+    const codes prefixes = {3, 1, -1, -1};
+    std::vector<float> logits(16);
+    trie.mask({prefixes, 2}, {logits, 8}, 6);
+    for (std::size_t i = 0; i < 16; i++) EXPECT((logits[i] == 0) == (i == 4 || i == 6 || i == 10 || i == 11));
+    sonde::trie counted("trie", 3);
+    counted.add({id_rows, 3});
+    EXPECT((counted.lookup(codes{2, 7}) == std::vector<std::int64_t>{3}));
+    const std::vector<std::int64_t> one = {1};
+    MESSAGE(INVALID_ARGUMENT, counted.add({id_rows, 3}, one));
+    EXPECT_C_MESSAGE(INVALID_ARGUMENT, counted.add({id_rows, 4}));
+    files_of(trie, "trie");
+    moves(filled_trie());
+}
+
+void beam_search()
+{
+    const sonde::trie trie = filled_trie();
+    const auto score = [](sonde::matrix_view<const std::int32_t> prefixes, sonde::matrix_view<float> out) {
+        EXPECT(prefixes.rows() == out.rows() && out.cols() == 8);
+        for (std::int64_t row = 0; row < out.rows(); row++)
+            for (std::size_t code = 0; code < 8; code++) out[row][code] = -static_cast<float>(code);
+    };
+    const sonde::trie_hits hits = trie.search(sonde::trie_search(10), score);
+    EXPECT((hits.sequences.values() == std::vector<std::int32_t>{3, 1, -1, 3, 1, 4, 2, 7, -1}));
+    EXPECT((hits.ids == std::vector<std::int64_t>{11, 10, 13} && hits.scores == std::vector<float>{-4, -8, -9}));
+    const auto flat = [](sonde::matrix_view<const std::int32_t>, sonde::matrix_view<float> out) {
+        for (std::int64_t row = 0; row < out.rows(); row++) std::fill(out[row].begin(), out[row].end(), 0.0f);
+    };
+    const auto masked = trie.search(sonde::trie_search(1).scale(sonde::trie_scale::masked), flat);
+    EXPECT(masked.scores.size() == 1 && std::fabs(masked.scores[0] - std::log(0.5f)) < 1e-6f);
+    const auto how = sonde::trie_search(2).scale(sonde::trie_scale::logits).end(8).vocabulary(9);
+    EXPECT(std::fabs(trie.search(how, flat).scores[0] + 3 * std::log(9.0f)) < 1e-5f);
+    EXPECT(sonde::trie("trie", 3).search(sonde::trie_search(4), flat).ids.empty());
+    EXPECT_C_MESSAGE(INVALID_ARGUMENT, trie.search(sonde::trie_search(0), flat));
+    struct broken {};
+    bool came = false;
+    try {
+        trie.search(sonde::trie_search(2), [](const auto &, const auto &) { throw broken(); });
+    } catch (const broken &) {
+        came = true;
+    }
+    EXPECT(came);
+}
+
+void ids_that_differ()
+{
+    sonde::quantizer rkmeans("rkmeans(levels=2, codes=16)", DIM);
+    rkmeans.train(base_rows());
+    const auto sequences = rkmeans.output<std::int32_t>("sequences");
+    for (const auto &unique : {sonde::unique_sequences(sequences),
+                               sonde::unique_sequences(sequences, rkmeans, base_rows())}) {
+        std::set<std::vector<std::int32_t>> seen;
+        for (std::int64_t row = 0; row < ROWS; row++) seen.insert({unique[row].begin(), unique[row].end()});
+        EXPECT(unique.cols() == 3 && seen.size() == static_cast<std::size_t>(ROWS));
+    }
 }
 
 void transforms()
@@ -953,7 +1085,8 @@ constexpr test tests[] = {
     TEST(runtimes), TEST(cancel_from_another_thread), TEST(handles_move), TEST(empty_handles_throw),
     TEST(c_messages_unchanged), TEST(errors_have_one_base), TEST(files), TEST(mapped_index_is_read_only),
     TEST(bytes_while_another_thread_adds), TEST(lists_that_change_while_they_are_read), TEST(quantizers),
-    TEST(transforms), TEST(merged_shards_equal_the_whole), TEST(row_samplers),
+    TEST(quantizers_that_watch_a_stream), TEST(clusters), TEST(bounds_of_scores), TEST(tries), TEST(beam_search),
+    TEST(ids_that_differ), TEST(transforms), TEST(merged_shards_equal_the_whole), TEST(row_samplers),
     TEST(negatives_and_losses), TEST(token_samplers), TEST(drafts), TEST(path_samplers), TEST(catalogue)};
 
 } // namespace

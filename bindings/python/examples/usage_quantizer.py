@@ -16,7 +16,7 @@ folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "examples/data")
 vectors = np.load(folder / "glosses.npy").astype(np.float32)
 queries = np.load(folder / "questions.npy")
 
-pq = sonde.Quantizer("pq(m=48, bits=4)", dim=384).train(vectors, progress=True)
+pq = sonde.Quantizer("opq(m=48, code=pq(bits=4))", dim=384).train(vectors, progress=True)
 codes = pq.encode(vectors)
 approx = pq.decode(codes)
 error = ((approx - vectors) ** 2).sum(axis=1).mean()

@@ -1,5 +1,5 @@
 """Sonde: packs sets of embeddings (Quantizer), finds in them (Index), maps them (Transform), draws from them (RowSampler,
-TokenSampler, PathSampler).
+TokenSampler, PathSampler), and keeps ids that models generate (Trie).
 
     index = sonde.Index("ivf(metric=cosine)", dim=384).add(vectors)
     ids, scores = index.search(queries, k=10, recall=0.95)
@@ -15,7 +15,7 @@ from typing import Any
 
 from . import spec
 from ._api import (VERSION, IndexStats, InputInfo, KeyInfo, MethodInfo, Metric, OperatingPoint, OutputInfo, Prediction,
-                   SectionInfo, Status, Stop)
+                   SectionInfo, Status, Stop, TrieScale, UniqueMode)
 from ._errors import (CallbackFailed, Cancelled, Corrupt, Error, FileNotFound, Incompatible, InputOutputError,
                       InternalError, InvalidArgument, LimitExceeded, NotFound, OutOfMemory, StateError, Unsupported)
 from ._noun import Noun
@@ -24,25 +24,27 @@ from .catalogue import (Method, build_info, check_spec, describe, file_noun, fil
 from .filters import Filter, exclude
 from .index import Estimate, Hits, Index, RangeHits, estimate, topk_merge
 from .path_sampler import Ask, PathNode, PathSampler
-from .quantizer import Quantizer
+from .quantizer import Bounds, Quantizer
 from .row_sampler import Rows, RowSampler
 from .runtime import Memory, Runtime
 from .token_sampler import Candidates, DraftTree, Drawn, TokenSampler, Verdict
 from .transform import Transform
+from .trie import Trie, TrieHits, unique_sequences
 
 __version__ = VERSION
 __all__ = [
-    "Ask", "CallbackFailed", "Cancelled", "Candidates", "Corrupt", "DraftTree", "Drawn", "Error", "Estimate",
+    "Ask", "Bounds", "CallbackFailed", "Cancelled", "Candidates", "Corrupt", "DraftTree", "Drawn", "Error", "Estimate",
     "FileNotFound", "Filter", "Hits", "Incompatible", "Index", "IndexStats", "InputInfo", "InputOutputError",
     "InternalError", "InvalidArgument", "KeyInfo", "LimitExceeded", "Memory", "Method", "MethodInfo", "Metric",
     "NotFound", "OperatingPoint", "OutOfMemory", "OutputInfo", "PathNode", "PathSampler", "Prediction", "Quantizer",
     "RangeHits", "RowSampler", "Rows", "Runtime", "SectionInfo", "StateError", "Status", "Stop", "TokenSampler",
-    "Transform", "Unsupported", "Verdict", "build_info", "check_spec", "describe", "estimate", "exclude", "file_noun",
-    "file_sections", "from_bytes", "methods", "open", "spec", "status_name", "status_text", "topk_merge", "version",
+    "Transform", "Trie", "TrieHits", "TrieScale", "UniqueMode", "Unsupported", "Verdict", "build_info", "check_spec",
+    "describe", "estimate", "exclude", "file_noun", "file_sections", "from_bytes", "methods", "open", "spec",
+    "status_name", "status_text", "topk_merge", "unique_sequences", "version",
 ]
 
-_NOUNS: dict[str, type[Noun]] = {kind.noun: kind for kind in (Index, Quantizer, Transform, RowSampler, TokenSampler,
-                                                            PathSampler)}
+_NOUNS: dict[str, type[Noun]] = {kind.noun: kind for kind in (Index, Quantizer, Transform, Trie, RowSampler,
+                                                            TokenSampler, PathSampler)}
 
 
 def open(path: str | os.PathLike[str], *, mmap: bool = False, verify: bool | None = None, max_bytes: int = 0,

@@ -92,6 +92,27 @@ class Verify(enum.IntEnum):
     FAST = 2
 
 
+class TrieScale(enum.IntEnum):
+    """What the scores are."""
+
+    # added up as they are
+    LOG_PROBS = 1
+    # log-softmax over the whole vocabulary first
+    LOGITS = 2
+    # log-softmax over what can follow
+    MASKED = 3
+
+
+class UniqueMode(enum.IntEnum):
+    """The values of sonde_unique_mode."""
+
+    # rows with equal sequences get one code more: 0, 1, 2, ... in their order
+    SUFFIX = 1
+    # of such rows the nearest keeps its sequence, the others get the free sequence that costs the least distance in the
+    # last two codes; what is left gets a suffix
+    RESOLVE = 2
+
+
 class FilterKind(enum.IntEnum):
     """Which ids a search may return. Filters act inside the scan: k hits come back whenever k allowed rows exist."""
 
@@ -266,6 +287,50 @@ class sonde_section_info(Structure):
     ]
 
 
+sonde_trie_search_options_score = CFUNCTYPE(c_int, c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p)
+
+
+class sonde_trie_search_options(Structure):
+    """struct sonde_trie_search_options."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("width", c_uint32),
+        ("scale", c_uint32),
+        ("has_end", c_uint32),
+        ("end", c_int64),
+        ("vocabulary", c_int64),
+        ("score", sonde_trie_search_options_score),
+        ("user", c_void_p),
+    ]
+
+
+class sonde_trie_hits(Structure):
+    """Where results go, best first, yours: `width` rows each. Equal scores come in the order of sequences."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("reserved", c_uint32),
+        ("sequences", c_void_p),
+        ("ids", c_void_p),
+        ("scores", c_void_p),
+        ("count", c_int64),
+    ]
+
+
+class sonde_unique_options(Structure):
+    """struct sonde_unique_options."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("mode", c_uint32),
+        ("tries", c_uint32),
+        ("reserved", c_uint32),
+        ("quantizer", c_void_p),
+        ("vectors", POINTER(sonde_array)),
+    ]
+
+
 sonde_filter_accept = CFUNCTYPE(c_int, c_int64, c_void_p)
 
 
@@ -339,6 +404,7 @@ class sonde_operating_point(Structure):
         ("recall_low", c_float),
         ("recall_p05", c_float),
         ("cost", c_float),
+        ("gap", c_float),
     ]
 
 
@@ -560,6 +626,9 @@ class OperatingPoint:
     recall_p05: float
     # share of the rows that were scored
     cost: float
+    # ivf: effort is the mean; each query visits the lists that score at most this below the mean of its ten nearest
+    # ones. 0: the same number for all
+    gap: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -814,8 +883,33 @@ def bind(library: CDLL) -> None:
     function.argtypes = [c_void_p, c_void_p, c_size_t]
     function.__doc__ = """
     Learns from named inputs; every method takes "vectors" (n x dim, any numeric dtype, n at least what the method asks
-    for). Replaces what was learned before; on failure or cancel the old state stays. The result depends on data, spec and
-    instruction set, never on threads. Class C. Since 1.0.
+    for). count 0: learns from what sonde_quantizer_observe has kept, and lets it go. Replaces what was learned before; on
+    failure or cancel the old state stays. The result depends on data, spec and instruction set, never on threads. Class C.
+    Since 1.0.
+    """
+    function = library.sonde_quantizer_observe
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t]
+    function.__doc__ = """
+    Shows rows to learn from that come piece by piece: keeps a uniform sample of all rows seen so far, as many as training
+    can use (the key `sample` where the method has one), for sonde_quantizer_train with count 0. inputs: "vectors" alone. The
+    sample depends on the order of the rows, not on how they were cut into pieces. Class C. Since 1.0.
+    """
+    function = library.sonde_quantizer_cluster
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t, c_void_p]
+    function.__doc__ = """
+    Trains, and gives the group of each row of "vectors": labels: n, yours, 0..groups - 1. For methods that cluster
+    (kmeans, ppp); with kmeans(balance=...) the sizes of the groups keep the limits of the spec on exactly these rows, which
+    encoding them afterwards need not. UNSUPPORTED for other methods. Class C. Since 1.0.
+    """
+    function = library.sonde_quantizer_output
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_char_p, c_void_p]
+    function.__doc__ = """
+    One of the named results of training, such as the centroids of kmeans ("sonde list quantizer NAME" names a method's
+    outputs). A view of the quantizer's memory that stays until the next train, cluster or free. NOT_FOUND, STATE before
+    training. Class A. Since 1.0.
     """
     function = library.sonde_quantizer_encode
     function.restype = c_int
@@ -836,8 +930,24 @@ def bind(library: CDLL) -> None:
     function.argtypes = [c_void_p, c_uint32, c_void_p, c_void_p, c_void_p]
     function.__doc__ = """
     scores[i][j] = score of query i with the reconstruction of code j, computed on the codes (asymmetric). metric: a
-    sonde_metric but HAMMING. queries: nq x dim; codes: n x code_bytes; scores: nq x n, f32, yours. Time
-    O(nq (dim + n code_bytes)). Class A. Since 1.0.
+    sonde_metric; HAMMING for codes of bits only (lsh, itq, ...): the query is encoded first. queries: nq x dim; codes: n x
+    code_bytes; scores: nq x n, f32, yours. Time O(nq (dim + n code_bytes)). UNSUPPORTED. Class A. Since 1.0.
+    """
+    function = library.sonde_quantizer_code_distances
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_uint32, c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    scores[i][j] = score of the reconstructions of codes i and j (symmetric). from: nq x code_bytes; the rest as above.
+    Class A. Since 1.0.
+    """
+    function = library.sonde_quantizer_bounds
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_uint32, c_void_p, c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    sonde_quantizer_distances with an error bound for each score: the score of the query with the row that the code was
+    made from lies within scores[i][j] +- errors[i][j] with the probability that the method's page states (rabitq: 99.9 % of
+    pairs, 3.3 standard errors, unless its key eps0 says otherwise). metric: l2 or ip. errors: nq x n, f32, yours. UNSUPPORTED for
+    methods without a bound. Class A. Since 1.0.
     """
     function = library.sonde_quantizer_dim
     function.restype = c_int64
@@ -892,6 +1002,118 @@ def bind(library: CDLL) -> None:
     function.argtypes = [c_void_p]
     function.__doc__ = """
     Class C. Since 1.0.
+    """
+    function = library.sonde_trie_create
+    function.restype = c_int
+    function.argtypes = [c_char_p, c_int64, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    Makes an empty trie for sequences of up to `length` codes (1..65536). spec: "trie", or with keys: codes
+    (one more than the largest code that add accepts), duplicates=keep|refuse (whether a sequence may have
+    several documents). INVALID_ARGUMENT, NOT_FOUND, OUT_OF_MEMORY. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_add
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    Adds documents. sequences: n x (1..length), i32. ids: n values of any kind, or NULL for the numbers that
+    follow (0, 1, 2, ... at first: the count of documents so far). All rows or none. New rows wait in a small
+    sorted part that is merged when it has 10 % of the documents: time O(documents / 10 + n log n) a call.
+    INVALID_ARGUMENT (a code out of range, -1 before a code, an empty sequence, a second document with
+    duplicates=refuse; the message names the row), LIMIT, OUT_OF_MEMORY, CANCELLED. Class C. Since 1.0.
+    """
+    function = library.sonde_trie_free
+    function.restype = None
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    Class C. Since 1.0.
+    """
+    function = library.sonde_trie_count
+    function.restype = c_int64
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    Documents; the longest sequence that it takes; 0 for NULL. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_length
+    function.restype = c_int64
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    Documents; the longest sequence that it takes; 0 for NULL. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_spec
+    function.restype = c_char_p
+    function.argtypes = [c_void_p]
+    function.__doc__ = """
+    The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_children
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_void_p]
+    function.__doc__ = """
+    The codes that can follow a prefix, ascending: writes at most `capacity`, gives how many there are in
+    *count. prefix: prefix_length codes; 0 of them ask for the first codes. A prefix of no sequence has none.
+    INVALID_ARGUMENT. Time O(prefix_length log codes + count). Class A. Since 1.0.
+    """
+    function = library.sonde_trie_lookup
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_void_p]
+    function.__doc__ = """
+    The documents of exactly this sequence, in the order of adding: writes at most `capacity`, gives how many
+    there are in *count (0: the sequence is not stored). INVALID_ARGUMENT. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_mask
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_int64, c_void_p]
+    function.__doc__ = """
+    For one step of a decoder: sets logits to -infinity for all codes that cannot follow. prefixes: n x any,
+    i32, padded with -1 (all -1: the empty prefix); logits: n x vocabulary, f32, changed in place. end: the
+    column that stands for the end of a sequence, allowed where the prefix is one; -1 = none. A row where
+    nothing can follow is -infinity throughout. INVALID_ARGUMENT. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_search
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    Beam search over the stored sequences: from the empty prefix, follows the `width` prefixes with the largest
+    sums of scores, code by code; sequences that end on the way are candidates beside longer ones. Returns the
+    best `width` sequences found: all of them in their order if width is at least their number. Codes with a
+    score of -infinity are not taken. An empty trie gives no hits and OK. INVALID_ARGUMENT (width 0, no score,
+    end outside the vocabulary), CALLBACK (score returned nonzero, or wrote NaN or +infinity), OUT_OF_MEMORY,
+    CANCELLED. Class A. Since 1.0.
+    """
+    function = library.sonde_sequences_unique
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_void_p, c_void_p]
+    function.__doc__ = """
+    Makes sequences different from each other. sequences: n x L, i32, all of full length; unique: n x (L + 1),
+    i32, yours: the last column is the suffix, -1 where there is none. options NULL = defaults.
+    INVALID_ARGUMENT, UNSUPPORTED (RESOLVE with another quantizer), STATE (it is untrained), OUT_OF_MEMORY,
+    CANCELLED. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_save
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_char_p]
+    function.__doc__ = """
+    Writes one file, atomically; opens it again (options NULL = defaults). The same documents, added in the
+    same order, give the same bytes. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_open
+    function.restype = c_int
+    function.argtypes = [c_char_p, c_void_p, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    Writes one file, atomically; opens it again (options NULL = defaults). The same documents, added in the
+    same order, give the same bytes. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_save_buffer
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_void_p, c_size_t, c_void_p]
+    function.__doc__ = """
+    The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    """
+    function = library.sonde_trie_open_buffer
+    function.restype = c_int
+    function.argtypes = [c_void_p, c_size_t, c_void_p, c_void_p, POINTER(c_void_p)]
+    function.__doc__ = """
+    The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
     """
     function = library.sonde_index_create
     function.restype = c_int

@@ -229,3 +229,18 @@ def foreign(owner: Any, data: int | None, count: int, dtype: type) -> npt.NDArra
     if count == 0 or data is None:
         return np.empty(0, dtype)
     return np.asarray(_Foreign(owner, data, count, np.dtype(dtype)))
+
+
+_COLUMNS: dict[int, type] = {
+    int(Dtype.F32): np.float32, int(Dtype.I64): np.int64, int(Dtype.I32): np.int32, int(Dtype.U8): np.uint8,
+    int(Dtype.I8): np.int8}
+
+
+def column_of(column: sonde_array) -> npt.NDArray[Any]:
+    """A copy of a view that C gave, whose rows may lie apart: a vector where it has one column."""
+    dtype = np.dtype(_COLUMNS[column.dtype])
+    row_bytes = column.cols * dtype.itemsize
+    stride = column.stride or row_bytes
+    memory = foreign(None, column.data, max(0, (column.rows - 1) * stride + row_bytes), np.uint8)
+    view: npt.NDArray[Any] = np.ndarray((column.rows, column.cols), dtype, memory, strides=(stride, dtype.itemsize))
+    return view[:, 0].copy() if column.cols == 1 else view.copy()

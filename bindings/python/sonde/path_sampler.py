@@ -20,7 +20,6 @@ from ._calls import Progress, run
 from ._errors import InvalidArgument
 from ._library import lib
 from ._noun import Noun, Verbs, with_key
-from .row_sampler import column_of
 from .runtime import Runtime
 
 
@@ -100,8 +99,8 @@ class PathSampler(Noun):
         return None if found.done else self._asked(found)
 
     def _asked(self, found: sonde_ask) -> Ask:
-        return Ask(self._shaped(column_of(found.x)), found.t, found.alpha, found.sigma, Prediction(found.prediction),
-                   bool(found.condition), found.step, found.evaluation)
+        return Ask(self._shaped(_arrays.column_of(found.x)), found.t, found.alpha, found.sigma,
+                   Prediction(found.prediction), bool(found.condition), found.step, found.evaluation)
 
     def tell(self, prediction: Any) -> None:
         """Brings what ask() wanted, in the shape of its x."""
@@ -134,7 +133,7 @@ class PathSampler(Noun):
         """What the run has made: "state", or what the method's table has, such as "log_likelihood"."""
         column = sonde_array()
         run(lib.sonde_path_sampler_output, self._handle, name.encode(), byref(column))
-        found = column_of(column)
+        found = _arrays.column_of(column)
         return self._shaped(found) if name == "state" else found
 
     @property

@@ -20,10 +20,6 @@ from ._noun import Noun, Verbs
 from .index import Index
 from .runtime import Runtime
 
-_DTYPES: dict[int, type] = {
-    int(Dtype.F32): np.float32, int(Dtype.I64): np.int64, int(Dtype.I32): np.int32, int(Dtype.U8): np.uint8,
-    int(Dtype.I8): np.int8}
-
 
 class _Pair(NamedTuple):
     ids: Ids
@@ -40,16 +36,6 @@ class Rows(_Pair):
     groups: Ids | None
     number: int
     last: bool
-
-
-def column_of(column: sonde_array) -> npt.NDArray[Any]:
-    """A copy of a view that C gave, whose rows may lie apart: a vector where it has one column."""
-    dtype = np.dtype(_DTYPES[column.dtype])
-    row_bytes = column.cols * dtype.itemsize
-    stride = column.stride or row_bytes
-    memory = _arrays.foreign(None, column.data, max(0, (column.rows - 1) * stride + row_bytes), np.uint8)
-    view: npt.NDArray[Any] = np.ndarray((column.rows, column.cols), dtype, memory, strides=(stride, dtype.itemsize))
-    return view[:, 0].copy() if column.cols == 1 else view.copy()
 
 
 class RowSampler(Noun):
@@ -116,7 +102,7 @@ class RowSampler(Noun):
         """One more column of the last draw or observation, by its name in the method's table, such as "ranks"."""
         column = sonde_array()
         run(lib.sonde_row_sampler_output, self._handle, name.encode(), byref(column))
-        return column_of(column)
+        return _arrays.column_of(column)
 
     def observe(self, *, progress: Progress = None, copy: bool | None = None, **inputs: Any) -> Self:
         """Tells what came of the draws, or that the data has changed: losses, counts, re-encoded documents."""

@@ -25,6 +25,7 @@ def _spell(method: str, /, **keys: object) -> Spec:
 def flat(
     *,
     dtype: Literal["f32", "f16", "bf16", "i8", "u8", "bits"] | None = None,
+    first: Literal["auto", "none", "i8"] | None = None,
     metric: Literal["l2", "ip", "cosine", "hamming"] | None = None,
     duplicates: Literal["replace", "refuse"] | None = None,
 ) -> Spec:
@@ -32,10 +33,12 @@ def flat(
 
     Keys:
         dtype: what a stored element is (default f32)
+        first: a first pass over 8-bit images of the rows (dim + 8 bytes more a row), whose bound tells which rows
+            matter; the answers are the same. auto: i8 for f32 from dim=64 on (default auto)
         metric: what near means; l2 is the squared distance (default l2)
         duplicates: what add does with an id that is stored (default replace)
     """
-    return _spell("flat", dtype=dtype, metric=metric, duplicates=duplicates)
+    return _spell("flat", dtype=dtype, first=first, metric=metric, duplicates=duplicates)
 
 
 def ivf(
@@ -43,7 +46,14 @@ def ivf(
     nlist: int | Literal["auto"] | None = None,
     code: str | None = None,
     residual: Literal["auto", "yes", "no"] | None = None,
-    refine: Literal["none", "f16", "f32"] | None = None,
+    refine: str | None = None,
+    lists: Literal["codes", "lorann"] | None = None,
+    rank: int | Literal["auto"] | None = None,
+    dims: int | Literal["auto"] | None = None,
+    unbias: Literal["yes", "no"] | None = None,
+    spill: Literal["none", "soar"] | None = None,
+    lambda_: float | None = None,
+    coarse: Literal["auto", "exact", "i8"] | None = None,
     iters: int | None = None,
     sample: int | None = None,
     seed: int | None = None,
@@ -57,16 +67,63 @@ def ivf(
     Keys:
         nlist: number of lists; auto: 4 sqrt(n) of the training rows (default auto, 1 to 134217727)
         code: how rows are stored; flat: f32 as they are (default flat)
-        residual: code x - centroid instead of x; auto: for pq (default auto)
-        refine: keep rows to score the best candidates again (default none)
+        residual: code x - centroid instead of x; auto: for l2, where the code is pq, opq, rq, rabitq or of bits
+            (default auto)
+        refine: keep rows, or finer codes of them, to score the best candidates again (default none)
+        lists: how lists are scored: by codes of their rows, or by a product of low rank for each list (LoRANN) (default
+            codes)
+        rank: lorann: numbers kept of a row; auto: 32, or half of dims (default auto, 1 to 1024)
+        dims: lorann: axes of the rows that are looked at; auto: 256, or dim (default auto, 1 to 4096)
+        unbias: 4-bit codes: keep for each row what makes up for the length that its code loses (4 bytes) (default yes)
+        spill: store each row in a second list too, chosen so that its difference from the first centroid tells little
+            there (SOAR) (default none)
+        lambda_: soar: weight of what both differences have in common (default 1, 0 to 1000)
+        coarse: how lists are chosen: by exact products with the centroids, or in 8-bit integers; auto: i8 from 256
+            lists on (default auto)
         iters: k-means iterations (default 10, 1 to 1000)
         sample: training rows for each list, at most (default 256, 39 to 65536)
         seed: of the random choices in training (default 1, 0 to 9007199254740992)
         metric: what near means; l2 is the squared distance (default l2)
         duplicates: what add does with an id that is stored (default replace)
     """
-    return _spell("ivf", nlist=nlist, code=code, residual=residual, refine=refine, iters=iters, sample=sample,
-                  seed=seed, metric=metric, duplicates=duplicates)
+    return _spell("ivf", nlist=nlist, code=code, residual=residual, refine=refine, lists=lists, rank=rank, dims=dims,
+                  unbias=unbias, spill=spill, coarse=coarse, iters=iters, sample=sample, seed=seed, metric=metric,
+                  duplicates=duplicates, **{"lambda": lambda_})
+
+
+def hamming(
+    *,
+    code: str | None = None,
+    key_bits: int | Literal["auto"] | None = None,
+    bucket_bits: int | Literal["auto"] | None = None,
+    radius: int | Literal["auto"] | None = None,
+    rerank: Literal["auto", "code", "f16", "f32"] | None = None,
+    probe: Literal["auto", "weight", "logit"] | None = None,
+    metric: Literal["l2", "ip", "cosine", "hamming"] | None = None,
+    duplicates: Literal["replace", "refuse"] | None = None,
+) -> Spec:
+    """Index: Semantic hashing: rows in buckets by the first bits of a binary code; a search visits the buckets whose
+        bits differ least.
+
+    Source: Salakhutdinov and Hinton 2009; Grzegorczyk and Kurdziel 2017.
+
+    Keys:
+        code: binary code of the rows: lsh, itq, bernoulli, bebr(loops=0) (default lsh)
+        key_bits: leading bits of the code that are its address; auto: 28, or all of a shorter code (default auto, 1 to
+            64)
+        bucket_bits: leading bits of the key that choose one of 2^bits lists; auto: about 64 of the training rows a
+            list, at most 18 bits (default auto, 0 to 20)
+        radius: search all buckets whose keys differ in at most so many bits; auto: as many buckets as the wanted recall
+            needs (default auto, 0 to 64)
+        rerank: what decides among the rows found: whole codes (metric=hamming), or rows that are stored for it; auto:
+            code for metric=hamming, else f32 (default auto)
+        probe: order of the buckets: by the bits that differ from the query's, or by what flipping them costs of the
+            query's score; auto: logit (default auto)
+        metric: what near means; l2 is the squared distance (default l2)
+        duplicates: what add does with an id that is stored (default replace)
+    """
+    return _spell("hamming", code=code, key_bits=key_bits, bucket_bits=bucket_bits, radius=radius, rerank=rerank,
+                  probe=probe, metric=metric, duplicates=duplicates)
 
 
 def raw() -> Spec:
@@ -77,23 +134,30 @@ def raw() -> Spec:
 def sq(
     *,
     bits: int | Literal["f16"] | None = None,
+    levels: Literal["uniform", "lloyd"] | None = None,
+    scale: Literal["column", "shared"] | None = None,
     range: Literal["best", "minmax"] | None = None,
     query: Literal["auto", "i8", "i16", "f32"] | None = None,
     sample: int | None = None,
     seed: int | None = None,
 ) -> Spec:
-    """Quantizer: Scalar quantization: every column rounded to 4, 6 or 8 bits, or to f16.
+    """Quantizer: Scalar quantization: every column rounded to 1 to 8 bits, or to f16.
 
-    Source: uniform quantization with learned clipping (Max 1960)
+    Source: quantizing for minimum distortion (Max 1960, Lloyd 1982)
 
     Keys:
-        bits: bits a column: 4, 6, 8, or f16 (half precision, nothing learned) (default 8, 4 to 8)
-        range: range of a column: clipped for the least squared error, or all that training saw (default best)
-        query: precision of the query in scans; auto: i16 for 8 bits, else i8 (default auto)
-        sample: rows that range=best is chosen on (default 16384, 1 to 1000000000)
+        bits: bits a column, or f16 (half precision, nothing learned) (default 8, 1 to 8)
+        levels: what codes stand for: evenly spaced values, or those of least squared error on the sample (default
+            uniform)
+        scale: a range for each column, or one for all (default column)
+        range: of a column: clipped for the least squared error, or all that training saw; lloyd starts there (default
+            best)
+        query: precision of the query in scans; auto: i16 for 8 bits, else i8, f32 for lloyd, and fast scan of 1, 2 and
+            4 bits (default auto)
+        sample: rows that range=best and lloyd look at (default 16384, 1 to 1000000000)
         seed: of the choice of those rows (default 1, 0 to 9007199254740992)
     """
-    return _spell("sq", bits=bits, range=range, query=query, sample=sample, seed=seed)
+    return _spell("sq", bits=bits, levels=levels, scale=scale, range=range, query=query, sample=sample, seed=seed)
 
 
 def pq(
@@ -104,6 +168,9 @@ def pq(
     sample: int | None = None,
     seed: int | None = None,
     pad: Literal["no", "yes"] | None = None,
+    balance: Literal["none", "sinkhorn", "capacity"] | None = None,
+    loss: Literal["mse", "score", "moment", "auto"] | None = None,
+    threshold: float | None = None,
 ) -> Spec:
     """Quantizer: Product quantization: k-means codebooks on parts of the row.
 
@@ -111,13 +178,212 @@ def pq(
 
     Keys:
         m: parts of a row; auto: the divisor of dim whose parts have nearest to 8 columns (default auto, 1 to 65536)
-        bits: bits of a part: 2^bits centroids each (default 8, 4 to 8)
+        bits: bits of a part: 2^bits centroids each (default 8, 1 to 16)
         iters: k-means iterations (default 25, 1 to 1000)
         sample: most rows to train on (default 65536, 1 to 1000000000)
         seed: of the sample and of k-means (default 1, 0 to 9007199254740992)
         pad: let m not divide dim: parts then differ by one column (default no)
+        balance: centroids that stand for nearly (sinkhorn) or exactly (capacity) as many training rows each (default
+            none)
+        loss: what codes keep small: the distance of a row from its reconstruction; the same with errors along the row,
+            which move high scores, counted more; the error of the scores of the queries given; or what half of these
+            choose (default mse)
+        threshold: loss=score: the cosine t from which on scores matter; errors along the row count (dim - 1) t^2 / (1 -
+            t^2) times (default 0.2, 0 to 0.999)
     """
-    return _spell("pq", m=m, bits=bits, iters=iters, sample=sample, seed=seed, pad=pad)
+    return _spell("pq", m=m, bits=bits, iters=iters, sample=sample, seed=seed, pad=pad, balance=balance, loss=loss,
+                  threshold=threshold)
+
+
+def opq(
+    *,
+    m: int | Literal["auto"] | None = None,
+    bits: int | Literal["auto"] | None = None,
+    iters: int | None = None,
+    code: str | None = None,
+) -> Spec:
+    """Quantizer: Product quantization behind a learned rotation.
+
+    Source: Ge, He, Ke, Sun: Optimized product quantization (CVPR 2013)
+
+    Keys:
+        m: parts of a row; auto: the m of code (default auto, 1 to 65536)
+        bits: bits of a part; auto: the bits of code (default auto, 1 to 16)
+        iters: rounds of codebooks and rotation; 0: the principal directions dealt out to the parts (default 20, 0 to
+            1000)
+        code: pq(...) with everything else: what stands there for m and bits serves where they are auto here (default
+            pq)
+    """
+    return _spell("opq", m=m, bits=bits, iters=iters, code=code)
+
+
+def rq(
+    *,
+    m: int | None = None,
+    bits: int | None = None,
+    beam: int | None = None,
+    refit: int | None = None,
+    widen: int | None = None,
+    iters: int | None = None,
+    sample: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Residual quantization: sums of codewords, encoded by beam.
+
+    Source: Chen, Guan, Wang: Approximate nearest neighbor search by residual vector quantization (Sensors 2010)
+
+    Keys:
+        m: levels: codewords that are added up (default 8, 1 to 1024)
+        bits: bits of a level: 2^bits codewords each (default 8, 1 to 12)
+        beam: sums that are followed at once while encoding; 1: the nearest codeword at each level (default 5, 1 to 32)
+        refit: 1: fit all codebooks together in the end, by least squares (default 1, 0 to 1)
+        widen: 1: k-means along the first principal directions, then along more, up to all (at most 2048 columns)
+            (default 1, 0 to 1)
+        iters: k-means iterations, each time (default 10, 1 to 1000)
+        sample: most rows to train on (default 65536, 1 to 1000000000)
+        seed: of the sample and of k-means (default 1, 0 to 9007199254740992)
+    """
+    return _spell("rq", m=m, bits=bits, beam=beam, refit=refit, widen=widen, iters=iters, sample=sample, seed=seed)
+
+
+def rabitq(
+    *,
+    bits: int | None = None,
+    rotation: Literal["fht", "none"] | None = None,
+    fit: Literal["auto", "exact", "fast"] | None = None,
+    eps0: float | None = None,
+    center: Literal["mean", "none"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Rotated codes of 1 to 8 bits a column, unbiased, with an error bound.
+
+    Source: Gao, Long: RaBitQ (2024); Gao et al.: multi-bit RaBitQ (2025)
+
+    Keys:
+        bits: bits a column (default 1, 1 to 8)
+        rotation: fast random rotation, or none for columns that are alike already (then the bound is no promise)
+            (default fht)
+        fit: the scale of a row before rounding: the best of many, or one for all; auto: exact from 6 bits on (default
+            auto)
+        eps0: standard errors in the bound: 3.3 holds for 99.9 % of all pairs, 1.9 for 94 % (default 3.3, 0 to 1000)
+        center: what is subtracted first: the mean of the training rows, or nothing (default mean)
+        seed: which rotation (default 1, 0 to 9007199254740992)
+    """
+    return _spell("rabitq", bits=bits, rotation=rotation, fit=fit, eps0=eps0, center=center, seed=seed)
+
+
+def lsh(
+    *,
+    bits: int | None = None,
+    center: Literal["yes", "no"] | None = None,
+    orth: Literal["yes", "no"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Signs of random projections, orthonormal ones unless told otherwise.
+
+    Source: Charikar: Similarity estimation techniques from rounding algorithms (2002)
+
+    Keys:
+        bits: bits of a code: random directions (default 128, 1 to 65536)
+        center: subtract the mean of the training rows (default yes)
+        orth: orthonormal directions, in blocks of the number of columns (default yes)
+        seed: of the directions and of the sample (default 1, 0 to 9007199254740992)
+    """
+    return _spell("lsh", bits=bits, center=center, orth=orth, seed=seed)
+
+
+def itq(
+    *,
+    bits: int | None = None,
+    iters: int | None = None,
+    sample: int | Literal["auto"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Signs of the principal components after the rotation that loses least.
+
+    Source: Gong, Lazebnik: Iterative quantization (2011)
+
+    Keys:
+        bits: bits of a code; at most the columns of the vectors (default 64, 1 to 65536)
+        iters: rounds; 0: a random rotation of the principal components (default 50, 0 to 10000)
+        sample: most rows to train on; auto: 100 a bit, 16384 at least (default auto, 1 to 1000000000)
+        seed: of the sample and of the first rotation (default 1, 0 to 9007199254740992)
+    """
+    return _spell("itq", bits=bits, iters=iters, sample=sample, seed=seed)
+
+
+def bernoulli(
+    *,
+    bits: int | None = None,
+    epochs: int | None = None,
+    lr: float | None = None,
+    sharp: float | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Bits of a learned linear encoder with its own linear decoder.
+
+    Source: Wang et al.: Binary latent diffusion (2023)
+
+    Keys:
+        bits: bits of a code (default 64, 1 to 65536)
+        epochs: passes over the training rows (default 20, 1 to 100000)
+        lr: rate of Adam at the start; it falls to 0 (default 0.01, 0 to 1)
+        sharp: weight of mean p (1 - p) beside the squared error (default 0.1, 0 to 1000)
+        batch: rows of a step (default 256, 1 to 65536)
+        seed: of the start, the sample, the batches and the draws (default 1, 0 to 9007199254740992)
+    """
+    return _spell("bernoulli", bits=bits, epochs=epochs, lr=lr, sharp=sharp, batch=batch, seed=seed)
+
+
+def bebr(
+    *,
+    dim: int | Literal["auto"] | None = None,
+    loops: int | None = None,
+    base: Literal["itq", "pca", "random"] | None = None,
+    zero: Literal["refuse", "code"] | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Recurrent binary embedding: a direction in 1 to 8 bits a dimension.
+
+    Source: Gan et al.: Binary embedding-based retrieval at Tencent (2023)
+
+    Keys:
+        dim: digits of a code, at most the columns of the vectors; auto: as many as those, 4096 at most (default auto, 1
+            to 4096)
+        loops: bits of a digit beyond the first (default 3, 0 to 7)
+        base: directions: principal ones turned so that signs lose less, turned at random; or random ones (default itq)
+        zero: rows without a direction: refused, or the code 0 (default refuse)
+        seed: of the directions and of the sample (default 1, 0 to 9007199254740992)
+    """
+    return _spell("bebr", dim=dim, loops=loops, base=base, zero=zero, seed=seed)
+
+
+def bpv(
+    *,
+    bits: int | None = None,
+    real: int | None = None,
+    epochs: int | None = None,
+    negatives: int | None = None,
+    lr: float | None = None,
+    passes: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Bits of a document, learned from the counts of its words.
+
+    Source: Grzegorczyk, Kurdziel: Binary paragraph vectors (2017)
+
+    Keys:
+        bits: bits of a code (default 128, 1 to 65536)
+        real: numbers of a document that its bits are made of by a learned map, such as 300; 0: the bits' own logits
+            (default 0, 0 to 65536)
+        epochs: passes over the documents in training (default 20, 1 to 100000)
+        negatives: words drawn beside a document in each pass (default 64, 1 to 65536)
+        lr: rate of Adagrad for the words (default 0.02, 0 to 100)
+        passes: steps that encode a document (default 30, 1 to 100000)
+        seed: of the start and of the words drawn (default 1, 0 to 9007199254740992)
+    """
+    return _spell("bpv", bits=bits, real=real, epochs=epochs, negatives=negatives, lr=lr, passes=passes, seed=seed)
 
 
 def kmeans(
@@ -129,6 +395,14 @@ def kmeans(
     start: Literal["random", "plusplus"] | None = None,
     spherical: Literal["no", "yes"] | None = None,
     hierarchical: Literal["no", "yes"] | None = None,
+    balance: Literal["none", "soft", "sinkhorn", "capacity", "hierarchical"] | None = None,
+    order: Literal["regret", "auction", "onerec"] | None = None,
+    low: int | Literal["auto"] | None = None,
+    high: int | Literal["auto"] | None = None,
+    eps: float | None = None,
+    sk_iters: int | None = None,
+    lambda_: float | Literal["auto"] | None = None,
+    encode: Literal["argmin", "prices"] | None = None,
 ) -> Spec:
     """Quantizer: Clustering: a code is the number of the nearest of k centroids.
 
@@ -142,9 +416,114 @@ def kmeans(
         start: first centroids: random rows, or k-means++ (default random)
         spherical: centroids of length 1, nearest by inner product (default no)
         hierarchical: two levels of about sqrt(k); faster for large k (default no)
+        balance: sizes of the groups: free, dearer when large, near given masses, within limits, or limited by splits
+            (default none)
+        order: capacity: cheapest chains from Sinkhorn's prices, bids, or group by group as published (default regret)
+        low: capacity: fewest rows of a group; auto: floor(n / k), or 0 beside high (default auto, 0 to 1000000000000)
+        high: most rows of a group; auto: ceil(n / k), or n beside low; hierarchical and soft: twice ceil(n / k)
+            (default auto, 1 to 1000000000000)
+        eps: sinkhorn, capacity: blur, relative to half the range of distances (default 0.01, 0.0001 to 100)
+        sk_iters: sinkhorn, capacity: most iterations for prices (default 100, 0 to 100000)
+        lambda_: soft: price of a row in a group; auto: the least that keeps sizes near high (default auto, 0 to 1e+30)
+        encode: later rows: the nearest centroid, or the cheapest under the prices of balance (default argmin)
     """
     return _spell("kmeans", k=k, iters=iters, sample=sample, seed=seed, start=start, spherical=spherical,
-                  hierarchical=hierarchical)
+                  hierarchical=hierarchical, balance=balance, order=order, low=low, high=high, eps=eps,
+                  sk_iters=sk_iters, encode=encode, **{"lambda": lambda_})
+
+
+def rkmeans(
+    *,
+    levels: int | None = None,
+    codes: int | None = None,
+    balance: Literal["none", "prices", "onerec"] | None = None,
+    encode: Literal["argmin", "prices"] | None = None,
+    beam: int | None = None,
+    iters: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Document ids by residual k-means, with groups of equal size where wanted.
+
+    Source: Deng, Wang, Cai, Ren, Hu, Ding, Luo, Zhou: OneRec (2025)
+
+    Keys:
+        levels: numbers of an id (default 3, 1 to 64)
+        codes: centroids a level (default 256, 1 to 65536)
+        balance: groups of equal size at each level: by prices and repair, or filled one after the other as published
+            (default none)
+        encode: rows take the nearest centroid, or the nearest after the prices that balance=prices found (default
+            prices)
+        beam: sums that are followed at once while encoding (default 1, 1 to 32)
+        iters: k-means iterations (default 25, 1 to 1000)
+        seed: of k-means (default 1, 0 to 9007199254740992)
+    """
+    return _spell("rkmeans", levels=levels, codes=codes, balance=balance, encode=encode, beam=beam, iters=iters,
+                  seed=seed)
+
+
+def idtree(
+    *,
+    branch: int | None = None,
+    leaf: int | None = None,
+    balance: Literal["none", "capacity"] | None = None,
+    iters: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Document ids by hierarchical k-means: a path through a tree of clusters.
+
+    Source: Tay et al.: Transformer Memory as a Differentiable Search Index (NeurIPS 2022)
+
+    Keys:
+        branch: groups that a group is cut into (default 10, 2 to 65536)
+        leaf: most rows of a group that is not cut (default 100, 1 to 1000000000)
+        balance: capacity: groups of equal size at each cut (default none)
+        iters: k-means iterations (default 25, 1 to 1000)
+        seed: of k-means (default 1, 0 to 9007199254740992)
+    """
+    return _spell("idtree", branch=branch, leaf=leaf, balance=balance, iters=iters, seed=seed)
+
+
+def ppp(
+    *,
+    k_min: int | None = None,
+    k_max: int | None = None,
+    cov: Literal["diag", "full"] | None = None,
+    reduce: float | None = None,
+    agree: float | None = None,
+    em_iters: int | None = None,
+    restarts: int | None = None,
+    sample: int | None = None,
+    seed: int | None = None,
+) -> Spec:
+    """Quantizer: Clustering that chooses the number of groups and checks them with a Gaussian mixture.
+
+    Source: after Sultan: Probabilistic partitive partitioning (2020)
+
+    Keys:
+        k_min: fewest groups; 1 lets the rows be one group (default 2, 1 to 65536)
+        k_max: most groups (default 50, 1 to 65536)
+        cov: Gaussians with variances along the axes, or with covariances (default diag)
+        reduce: share of the variance that the principal axes keep; 1: the columns themselves (default 0.95, 0.01 to 1)
+        agree: adjusted Rand index from which on groups are structure (default 0.9, 0 to 1)
+        em_iters: most iterations of the mixture (default 100, 1 to 100000)
+        restarts: diagnosis: agreement with so many k-means from random starts, in the scores (default 0, 0 to 1000)
+        sample: most rows that groups are sought in (default 100000, 1 to 1000000000)
+        seed: of the restarts; nothing else is random (default 0, 0 to 9007199254740992)
+    """
+    return _spell("ppp", k_min=k_min, k_max=k_max, cov=cov, reduce=reduce, agree=agree, em_iters=em_iters,
+                  restarts=restarts, sample=sample, seed=seed)
+
+
+def trie(*, codes: int | None = None, duplicates: Literal["keep", "refuse"] | None = None) -> Spec:
+    """Trie: Sequences that name documents, for decoders that generate ids.
+
+    Source: Fredkin: Trie memory (CACM 1960)
+
+    Keys:
+        codes: one more than the largest code that add accepts (default 2147483647, 1 to 2147483647)
+        duplicates: whether a sequence may have several documents (default keep)
+    """
+    return _spell("trie", codes=codes, duplicates=duplicates)
 
 
 def rotation(*, seed: int | None = None, kind: Literal["dense", "fht"] | None = None) -> Spec:
@@ -1671,10 +2050,23 @@ def rf(
 BUILDERS = {
     ("index", "flat"): flat,
     ("index", "ivf"): ivf,
+    ("index", "hamming"): hamming,
     ("quantizer", "raw"): raw,
     ("quantizer", "sq"): sq,
     ("quantizer", "pq"): pq,
+    ("quantizer", "opq"): opq,
+    ("quantizer", "rq"): rq,
+    ("quantizer", "rabitq"): rabitq,
+    ("quantizer", "lsh"): lsh,
+    ("quantizer", "itq"): itq,
+    ("quantizer", "bernoulli"): bernoulli,
+    ("quantizer", "bebr"): bebr,
+    ("quantizer", "bpv"): bpv,
     ("quantizer", "kmeans"): kmeans,
+    ("quantizer", "rkmeans"): rkmeans,
+    ("quantizer", "idtree"): idtree,
+    ("quantizer", "ppp"): ppp,
+    ("trie", "trie"): trie,
     ("transform", "rotation"): rotation,
     ("transform", "pca"): pca,
     ("transform", "normalise"): normalise,

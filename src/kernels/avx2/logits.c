@@ -54,8 +54,6 @@ typedef struct logit_powers {
     __m256 t, e;
 } logit_powers;
 
-SONDE__INLINE float logit_factor(float scale) { return (float)((double)scale * SONDE__EXP_LOG2_E); }
-
 SONDE__INLINE logit_powers logit_weigh(__m256 x, float shift, float factor)
 {
     const __m256 least = _mm256_set1_ps(SONDE__EXP_LEAST);
@@ -104,7 +102,7 @@ SONDE__INLINE void logit_group(const float *logits, int64_t count, float shift, 
 static void logit_sums(const float *logits, int64_t count, float shift, float scale, double sums[3])
 {
     __m256d wide[3] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
-    float factor = logit_factor(scale);
+    float factor = sonde__exp_factor(scale);
     int64_t i = 0;
     for (; i + LOGIT_GROUP <= count; i += LOGIT_GROUP) logit_group(logits + i, LOGIT_GROUP, shift, factor, wide);
     logit_group(logits + i, count - i, shift, factor, wide);
@@ -115,7 +113,7 @@ static void logit_sums(const float *logits, int64_t count, float shift, float sc
 
 static double logit_exp(const float *logits, int64_t count, float shift, float scale, float *out)
 {
-    float factor = logit_factor(scale), rest[8];
+    float factor = sonde__exp_factor(scale), rest[8];
     __m256d sum = _mm256_setzero_pd();
     int64_t i = 0;
     for (; i + 8 <= count; i += 8) {

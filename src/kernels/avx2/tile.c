@@ -258,6 +258,34 @@ static void tile_u8s8(const int8_t *panel, const uint8_t *rows, int64_t stride, 
 
 /* ---- selection ------------------------------------------------------------------------------------------------ */
 
+/* The lanes of eight whose bound is not at or below the threshold. */
+SONDE__INLINE uint32_t bound_block(const int32_t *sums, const sonde__bound_lanes *panel, int64_t lane,
+                                   const __m256 row[4], __m256 threshold)
+{
+    __m256i shift = _mm256_loadu_si256((const __m256i *)(const void *)(panel->shift + lane));
+    __m256i sum = _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)(const void *)sums), shift);
+    __m256 ip = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(panel->scale + lane));
+    __m256 s = _mm256_fmadd_ps(_mm256_loadu_ps(panel->blur + lane), row[2], row[3]);
+    s = _mm256_fmadd_ps(_mm256_loadu_ps(panel->reach + lane), row[1], s);
+    s = _mm256_fmadd_ps(ip, row[0], s);
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(s, threshold, _CMP_NLE_UQ));
+}
+
+static int64_t tile_bound(const int32_t *sums, int64_t count, int64_t lanes, const sonde__bound_lanes *panel,
+                          const sonde__bound_rows *rows, const float *threshold, uint32_t *hits)
+{
+    int64_t found = 0;
+    for (int64_t r = 0; r < count; r++, sums += lanes) {
+        const __m256 row[4] = {_mm256_set1_ps(rows->step[r]), _mm256_set1_ps(rows->error[r]),
+                               _mm256_set1_ps(rows->length[r]), _mm256_set1_ps(rows->bias[r])};
+        uint32_t passed = 0;
+        for (int64_t lane = 0; lane < lanes; lane += 8)
+            passed |= bound_block(sums + lane, panel, lane, row, _mm256_loadu_ps(threshold + lane)) << lane;
+        for (; passed; passed &= passed - 1) hits[found++] = (uint32_t)(r * lanes) + (uint32_t)_tzcnt_u32(passed);
+    }
+    return found;
+}
+
 static int64_t tile_select(float *tile, int64_t count, int64_t lanes, const float *scale, const float *bias,
                            const float *threshold, uint32_t *hits)
 {
@@ -280,6 +308,8 @@ const sonde__kernels sonde__avx2_tile = {
     .lanes = LANES,
     .tile_f32 = tile_f32,
     .tile_u8s8 = tile_u8s8,
+    .bytes_from = 1,
+    .tile_bound = tile_bound,
     .tile_select = tile_select,
     .nearest_f32 = nearest_f32,
 };

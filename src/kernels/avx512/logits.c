@@ -42,8 +42,6 @@ typedef struct logit_powers {
     __mmask16 counts;
 } logit_powers;
 
-SONDE__INLINE float logit_factor(float scale) { return (float)((double)scale * SONDE__EXP_LOG2_E); }
-
 SONDE__INLINE logit_powers logit_weigh(__m512 x, float shift, float factor)
 {
     __m512 t = _mm512_mul_ps(_mm512_sub_ps(x, _mm512_set1_ps(shift)), _mm512_set1_ps(factor));
@@ -84,7 +82,7 @@ SONDE__INLINE void logit_group(const float *logits, int64_t count, float shift, 
 static void logit_sums(const float *logits, int64_t count, float shift, float scale, double sums[3])
 {
     __m512d wide[3] = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
-    float factor = logit_factor(scale);
+    float factor = sonde__exp_factor(scale);
     int64_t i = 0;
     for (; i + LOGIT_GROUP <= count; i += LOGIT_GROUP) logit_group(logits + i, LOGIT_GROUP, shift, factor, wide);
     logit_group(logits + i, count - i, shift, factor, wide);
@@ -95,7 +93,7 @@ static void logit_sums(const float *logits, int64_t count, float shift, float sc
 
 static double logit_exp(const float *logits, int64_t count, float shift, float scale, float *out)
 {
-    float factor = logit_factor(scale);
+    float factor = sonde__exp_factor(scale);
     __m512d sum = _mm512_setzero_pd();
     for (int64_t i = 0; i < count; i += 16) {
         __m512 e = logit_weigh(logit_load(logits + i, count - i, -INFINITY), shift, factor).e;

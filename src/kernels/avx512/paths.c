@@ -11,7 +11,8 @@
 /* Eight blocks from c0; lane i of word k goes to words[k][i], `stride` words from one k to the next. */
 SONDE__INLINE void philox_eight(__m512i c0, uint64_t seed, uint32_t stream, uint64_t row, uint32_t *words, int stride)
 {
-    const __m512i m0 = _mm512_set1_epi64(0xD2511F53), m1 = _mm512_set1_epi64(0xCD9E8D57);
+    const __m512i m0 = _mm512_set1_epi64(SONDE__PHILOX_M0);
+    const __m512i m1 = _mm512_set1_epi64(SONDE__PHILOX_M1);
     __m512i c1 = _mm512_set1_epi64(stream), c2 = _mm512_set1_epi64((uint32_t)row);
     __m512i c3 = _mm512_set1_epi64((int64_t)(row >> 32));
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -22,8 +23,8 @@ SONDE__INLINE void philox_eight(__m512i c0, uint64_t seed, uint32_t stream, uint
         c2 = _mm512_xor_si512(_mm512_xor_si512(_mm512_srli_epi64(p0, 32), c3), _mm512_set1_epi64(k1));
         c1 = p1;
         c3 = p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+        k0 += SONDE__PHILOX_W0;
+        k1 += SONDE__PHILOX_W1;
     }
     const __m512i all[4] = {c0, c1, c2, c3};
     for (int k = 0; k < 4; k++)

@@ -263,6 +263,45 @@ SONDE__INLINE __mmask16 select_block(float *tile, __mmask16 lanes, __m512 scale,
     return _mm512_mask_cmp_ps_mask(lanes, s, threshold, _CMP_GT_OQ);
 }
 
+/* Sixteen lanes of a panel, of which those in `used` are there. */
+typedef struct bound_block {
+    __mmask16 used;
+    __m512i shift;
+    __m512 scale, reach, blur, threshold;
+} bound_block;
+
+SONDE__INLINE bound_block bound_lanes(const sonde__bound_lanes *panel, const float *threshold, int64_t first,
+                                      int64_t lanes)
+{
+    __mmask16 used = lanes - first >= 16 ? 0xffff : lanes > first ? (__mmask16)((1 << (lanes - first)) - 1) : 0;
+    return (bound_block){used, _mm512_loadu_si512(panel->shift + first), _mm512_loadu_ps(panel->scale + first),
+                         _mm512_loadu_ps(panel->reach + first), _mm512_loadu_ps(panel->blur + first),
+                         _mm512_maskz_loadu_ps(used, threshold + first)};
+}
+
+/* The lanes whose bound is not at or below the threshold. */
+SONDE__INLINE uint32_t bound_pass(const int32_t *sums, const bound_block *lanes, const __m512 row[4])
+{
+    __m512i sum = _mm512_sub_epi32(_mm512_maskz_loadu_epi32(lanes->used, sums), lanes->shift);
+    __m512 s = _mm512_fmadd_ps(lanes->reach, row[1], _mm512_fmadd_ps(lanes->blur, row[2], row[3]));
+    s = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), lanes->scale), row[0], s);
+    return _mm512_mask_cmp_ps_mask(lanes->used, s, lanes->threshold, _CMP_NLE_UQ);
+}
+
+static int64_t tile_bound(const int32_t *sums, int64_t count, int64_t lanes, const sonde__bound_lanes *panel,
+                          const sonde__bound_rows *rows, const float *threshold, uint32_t *hits)
+{
+    const bound_block low = bound_lanes(panel, threshold, 0, lanes), high = bound_lanes(panel, threshold, 16, lanes);
+    int64_t found = 0;
+    for (int64_t r = 0; r < count; r++, sums += lanes) {
+        const __m512 row[4] = {_mm512_set1_ps(rows->step[r]), _mm512_set1_ps(rows->error[r]),
+                               _mm512_set1_ps(rows->length[r]), _mm512_set1_ps(rows->bias[r])};
+        uint32_t passed = bound_pass(sums, &low, row) | bound_pass(sums + 16, &high, row) << 16;
+        for (; passed; passed &= passed - 1) hits[found++] = (uint32_t)(r * lanes) + (uint32_t)_tzcnt_u32(passed);
+    }
+    return found;
+}
+
 static int64_t tile_select(float *tile, int64_t count, int64_t lanes, const float *scale, const float *bias,
                            const float *threshold, uint32_t *hits)
 {
@@ -284,6 +323,8 @@ const sonde__kernels sonde__avx512_tile = {
     .lanes = LANES,
     .tile_f32 = tile_f32,
     .tile_u8s8 = tile_u8s8,
+    .bytes_from = 1,
+    .tile_bound = tile_bound,
     .tile_select = tile_select,
     .nearest_f32 = nearest_f32,
 };

@@ -27,7 +27,7 @@ static float logit_max(const float *logits, int64_t count, float *block_max)
 /* Rounded to f32 as in the wider sets, so that they differ in the last bits only. */
 SONDE__INLINE float logit_power(float logit, float shift, float scale)
 {
-    return (logit - shift) * (float)((double)scale * SONDE__EXP_LOG2_E);
+    return (logit - shift) * sonde__exp_factor(scale);
 }
 
 SONDE__INLINE float logit_exp_power(float t) { return t > SONDE__EXP_LEAST ? exp2f(t) : 0; }

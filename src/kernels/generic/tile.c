@@ -50,6 +50,75 @@ static void tile_u8s8(const int8_t *panel, const uint8_t *rows, int64_t stride, 
     }
 }
 
+/* By the bits, whose order is that of the numbers: a maximum of floats would have to be taken one by one. */
+static float largest(const float *x, int64_t d)
+{
+    int32_t most = 0;
+    for (int64_t j = 0; j < d; j++) {
+        int32_t bits = (int32_t)(sonde__load_u32(&x[j]) & INT32_MAX);
+        most = bits > most ? bits : most;
+    }
+    return sonde__bits_to_f32((uint32_t)most);
+}
+
+/* Up to LANES elements; adds the squares of what they lose, in steps. Adding 128.5 makes truncation round. */
+static void quantise_block(const float *x, float inverse, int64_t count, int8_t *codes, float *lost2)
+{
+    for (int64_t j = 0; j < count; j++) {
+        float scaled = x[j] * inverse;
+        int32_t code = (int32_t)(scaled + 128.5f) - 128;
+        float lost = scaled - (float)code;
+        codes[j] = (int8_t)code;
+        lost2[j] += lost * lost;
+    }
+}
+
+/* Twice what is needed, because numbers this small or large are rounded with less care. */
+static void quantise_nothing(float top, int64_t d, int8_t *codes, sonde__quantised *what)
+{
+    float length = (float)(2 * (double)top * sqrt((double)d));
+    for (int64_t j = 0; j < d; j++) codes[j] = 0;
+    *what = (sonde__quantised){0, 0, length, length};
+}
+
+static void quantise(const float *x, int64_t d, int32_t most, int8_t *codes, sonde__quantised *what)
+{
+    float top = largest(x, d), step = top / (float)most, lanes[LANES] = {0};
+    if (!(top >= 0x1p-50f && top <= 0x1p52f)) {
+        quantise_nothing(top, d, codes, what);
+        return;
+    }
+    int64_t j = 0;
+    for (; j + LANES <= d; j += LANES) quantise_block(x + j, 1 / step, LANES, codes + j, lanes);
+    quantise_block(x + j, 1 / step, d - j, codes + j, lanes);
+    double lost2 = 0;
+    int32_t sum = 0, length2 = 0; /* at most 65536 x 127^2 */
+    for (int i = 0; i < LANES; i++) lost2 += lanes[i];
+    for (j = 0; j < d; j++) {
+        sum += codes[j];
+        length2 += codes[j] * codes[j];
+    }
+    double lost = step * sqrt(lost2);
+    *what = (sonde__quantised){step, sum, (float)lost, (float)(step * sqrt(length2) + lost)};
+}
+
+static int64_t tile_bound(const int32_t *sums, int64_t count, int64_t lanes, const sonde__bound_lanes *panel,
+                          const sonde__bound_rows *rows, const float *threshold, uint32_t *hits)
+{
+    int64_t found = 0;
+    for (int64_t row = 0; row < count; row++) {
+        float bound[SONDE__LANES_MAX];
+        float step = rows->step[row], error = rows->error[row], length = rows->length[row], bias = rows->bias[row];
+        for (int64_t lane = 0; lane < lanes; lane++) {
+            float ip = (float)(sums[row * lanes + lane] - panel->shift[lane]) * panel->scale[lane];
+            bound[lane] = ip * step + (panel->reach[lane] * error + (panel->blur[lane] * length + bias));
+        }
+        for (int64_t lane = 0; lane < lanes; lane++)
+            if (!(bound[lane] <= threshold[lane])) hits[found++] = (uint32_t)(row * lanes + lane);
+    }
+    return found;
+}
+
 static int64_t tile_select(float *tile, int64_t count, int64_t lanes, const float *scale, const float *bias,
                            const float *threshold, uint32_t *hits)
 {
@@ -106,6 +175,9 @@ const sonde__kernels sonde__generic_tile = {
     .lanes = LANES,
     .tile_f32 = tile_f32,
     .tile_u8s8 = tile_u8s8,
+    .quantise = quantise,
+    .bytes_from = SONDE__MAX_DIM + 1,
+    .tile_bound = tile_bound,
     .tile_select = tile_select,
     .nearest_f32 = nearest_f32,
 };

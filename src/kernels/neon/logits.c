@@ -43,8 +43,6 @@ typedef struct logit_powers {
     float32x4_t t, e;
 } logit_powers;
 
-SONDE__INLINE float logit_factor(float scale) { return (float)((double)scale * SONDE__EXP_LOG2_E); }
-
 SONDE__INLINE logit_powers logit_weigh(float32x4_t x, float shift, float factor)
 {
     const float32x4_t least = vdupq_n_f32(SONDE__EXP_LEAST);
@@ -87,7 +85,7 @@ SONDE__INLINE void logit_group(const float *logits, int64_t count, float shift, 
 static void logit_sums(const float *logits, int64_t count, float shift, float scale, double sums[3])
 {
     float64x2_t wide[3] = {vdupq_n_f64(0), vdupq_n_f64(0), vdupq_n_f64(0)};
-    float factor = logit_factor(scale);
+    float factor = sonde__exp_factor(scale);
     int64_t i = 0;
     for (; i + LOGIT_GROUP <= count; i += LOGIT_GROUP) logit_group(logits + i, LOGIT_GROUP, shift, factor, wide);
     logit_group(logits + i, count - i, shift, factor, wide);
@@ -98,7 +96,7 @@ static void logit_sums(const float *logits, int64_t count, float shift, float sc
 
 static double logit_exp(const float *logits, int64_t count, float shift, float scale, float *out)
 {
-    float factor = logit_factor(scale), rest[4];
+    float factor = sonde__exp_factor(scale), rest[4];
     double sum = 0;
     int64_t i = 0;
     for (; i + 4 <= count; i += 4) {

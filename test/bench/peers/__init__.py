@@ -4,7 +4,7 @@ SPDX-License-Identifier: MIT
 """
 import importlib
 
-NAMES = ("sonde", "faiss-cpu", "hnswlib", "pyvsag", "rabitqlib", "scalable-vs", "scann", "usearch")
+NAMES = ("sonde", "faiss-cpu", "hnswlib", "lorann", "pyvsag", "rabitqlib", "scalable-vs", "scann", "usearch")
 
 
 def find(name):

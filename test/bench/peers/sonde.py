@@ -9,6 +9,7 @@ import os
 import sys
 
 from peers.adapter import BEAM, PROBES, Adapter, lists
+from peers.faiss_cpu import pq_parts
 
 TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 PACKAGE = os.path.join(TREE, "bindings", "python")
@@ -20,6 +21,14 @@ def package():
         sys.path.insert(0, PACKAGE)
     import sonde
     return sonde
+
+
+def depths(spec):
+    """Candidates a hit that are scored again: fewer for finer codes."""
+    if "refine=" not in spec:
+        return [None]
+    code = spec.partition("code=")[2]
+    return [8, 25] if code.startswith("rabitq(bits=1") else [3, 8] if code.startswith("pq") else [2, 4]
 
 
 def with_metric(spec, metric):
@@ -45,8 +54,11 @@ class Peer(Adapter):
 
     @staticmethod
     def settings(n, d, metric):
-        nlist = f"nlist={lists(n)}"
-        return [Peer.setting(spec) for spec in (f"ivf({nlist}, code=sq(bits=8), refine=f16)", f"ivf({nlist})", "flat")]
+        nlist, m = f"nlist={lists(n)}", pq_parts(d, 2 if d >= 96 else 1)
+        return [Peer.setting(spec) for spec in (
+            f"ivf({nlist}, code=pq(m={m}, bits=4), refine=f16)",
+            f"ivf({nlist}, code=rabitq(bits=1), refine=sq(bits=8))",
+            f"ivf({nlist}, code=sq(bits=8), refine=f16)", f"ivf({nlist})", "flat")]
 
     def build(self, base, metric, setting, threads):
         sonde = package()
@@ -59,8 +71,7 @@ class Peer(Adapter):
         kind, spec = self.setting["index"], self.setting["spec"]
         if kind != "ivf":
             return [[effort, None] for effort in ([1] if kind == "flat" else BEAM)]
-        depths = [None] if "refine=" not in spec else [2, 4] if "code=sq" in spec else [4, 16]
-        return [[probes, depth] for probes in PROBES if probes <= self.index.stats().lists for depth in depths]
+        return [[probes, depth] for probes in PROBES if probes <= self.index.stats().lists for depth in depths(spec)]
 
     def search(self, queries, k, effort, threads):
         return self.index.search(queries, k, effort=effort[0], refine=effort[1], threads=threads).ids

@@ -78,6 +78,22 @@ pub const SONDE_VERIFY_FULL: sonde_verify = 1;
 /// header, table of contents, sizes and structure; bulk data is not summed
 pub const SONDE_VERIFY_FAST: sonde_verify = 2;
 
+/// What the scores are.
+pub type sonde_trie_scale = u32;
+/// added up as they are
+pub const SONDE_TRIE_LOG_PROBS: sonde_trie_scale = 1;
+/// log-softmax over the whole vocabulary first
+pub const SONDE_TRIE_LOGITS: sonde_trie_scale = 2;
+/// log-softmax over what can follow
+pub const SONDE_TRIE_MASKED: sonde_trie_scale = 3;
+
+pub type sonde_unique_mode = u32;
+/// rows with equal sequences get one code more: 0, 1, 2, ... in their order
+pub const SONDE_UNIQUE_SUFFIX: sonde_unique_mode = 1;
+/// of such rows the nearest keeps its sequence, the others get the free sequence that costs the
+/// least distance in the last two codes; what is left gets a suffix
+pub const SONDE_UNIQUE_RESOLVE: sonde_unique_mode = 2;
+
 /// Which ids a search may return. Filters act inside the scan: k hits come back whenever k allowed rows exist.
 pub type sonde_filter_kind = u32;
 /// id i is allowed if bit i is set (bit i % 8 of byte i / 8); ids \>= count are not
@@ -131,6 +147,21 @@ pub struct sonde_transform {
 /// A learned or fixed map from vectors of `dim` columns to codes of a fixed number of bytes.
 #[repr(C)]
 pub struct sonde_quantizer {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// Sequences, each with the ids of one or more documents.
+#[repr(C)]
+pub struct sonde_trie {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// Writes out\[i \* vocabulary + c\] = the score of code c after prefix i, for `count` prefixes of `length` codes
+/// each (prefixes\[i \* length\], never NULL, also where length is 0). Returns nonzero to stop.
+#[repr(C)]
+pub struct sonde_trie_score {
     _opaque: [u8; 0],
     _marker: PhantomData<(*mut u8, PhantomPinned)>,
 }
@@ -431,6 +462,95 @@ pub const SONDE_SECTION_INFO_INIT: sonde_section_info = sonde_section_info {
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+pub struct sonde_trie_search_options {
+    /// sizeof(sonde_trie_search_options), set by SONDE_TRIE_SEARCH_OPTIONS_INIT
+    pub size: u32,
+    /// prefixes that are followed at once, and sequences that are returned; 1..1048576
+    pub width: u32,
+    /// a sonde_trie_scale; 0 = LOG_PROBS
+    pub scale: u32,
+    /// 1: sequences end by a code of their own, `end`; 0: the end costs nothing
+    pub has_end: u32,
+    /// its column of the scores
+    pub end: i64,
+    /// columns of the scores; 0 = the largest code stored + 1. Codes beyond cannot be
+    /// reached
+    pub vocabulary: i64,
+    /// required; called on the calling thread only
+    pub score: Option<unsafe extern "C" fn(*const c_int, i64, i64, i64, *mut f32, *mut c_void) -> c_int>,
+    pub user: *mut c_void,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_trie_search_options>() == 48);
+/// A [`sonde_trie_search_options`] with every default.
+pub const SONDE_TRIE_SEARCH_OPTIONS_INIT: sonde_trie_search_options = sonde_trie_search_options {
+    size: size_of::<sonde_trie_search_options>() as u32,
+    width: 0,
+    scale: 0,
+    has_end: 0,
+    end: 0,
+    vocabulary: 0,
+    score: None,
+    user: core::ptr::null_mut(),
+};
+
+/// Where results go, best first, yours: `width` rows each. Equal scores come in the order of sequences.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_trie_hits {
+    /// sizeof(sonde_trie_hits), set by SONDE_TRIE_HITS_INIT
+    pub size: u32,
+    pub reserved: u32,
+    /// width x length of the trie, padded with -1; or NULL
+    pub sequences: *mut i32,
+    /// the first document of each sequence; or NULL
+    pub ids: *mut i64,
+    /// or NULL
+    pub scores: *mut f32,
+    /// written: how many were found
+    pub count: i64,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_trie_hits>() == 40);
+/// A [`sonde_trie_hits`] with every default.
+pub const SONDE_TRIE_HITS_INIT: sonde_trie_hits = sonde_trie_hits {
+    size: size_of::<sonde_trie_hits>() as u32,
+    reserved: 0,
+    sequences: core::ptr::null_mut(),
+    ids: core::ptr::null_mut(),
+    scores: core::ptr::null_mut(),
+    count: 0,
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sonde_unique_options {
+    /// sizeof(sonde_unique_options), set by SONDE_UNIQUE_OPTIONS_INIT
+    pub size: u32,
+    /// a sonde_unique_mode; 0 = SUFFIX
+    pub mode: u32,
+    /// RESOLVE: codes of each of the last two levels that are tried, 0 = 8; at most 64
+    pub tries: u32,
+    pub reserved: u32,
+    /// RESOLVE: the trained rq or rkmeans that made the sequences
+    pub quantizer: *const sonde_quantizer,
+    /// RESOLVE: n x dim, any numeric dtype: the rows themselves
+    pub vectors: *const sonde_array,
+}
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<sonde_unique_options>() == 32);
+/// A [`sonde_unique_options`] with every default.
+pub const SONDE_UNIQUE_OPTIONS_INIT: sonde_unique_options = sonde_unique_options {
+    size: size_of::<sonde_unique_options>() as u32,
+    mode: 0,
+    tries: 0,
+    reserved: 0,
+    quantizer: core::ptr::null(),
+    vectors: core::ptr::null(),
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub struct sonde_filter {
     /// sizeof(sonde_filter), set by SONDE_FILTER_INIT
     pub size: u32,
@@ -573,9 +693,12 @@ pub struct sonde_operating_point {
     pub recall_p05: f32,
     /// share of the rows that were scored
     pub cost: f32,
+    /// ivf: effort is the mean; each query visits the lists that score at most this below the mean of its
+    /// ten nearest ones. 0: the same number for all
+    pub gap: f32,
 }
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<sonde_operating_point>() == 32);
+const _: () = assert!(size_of::<sonde_operating_point>() == 36);
 /// A [`sonde_operating_point`] with every default.
 pub const SONDE_OPERATING_POINT_INIT: sonde_operating_point = sonde_operating_point {
     size: size_of::<sonde_operating_point>() as u32,
@@ -586,6 +709,7 @@ pub const SONDE_OPERATING_POINT_INIT: sonde_operating_point = sonde_operating_po
     recall_low: 0.0,
     recall_p05: 0.0,
     cost: 0.0,
+    gap: 0.0,
 };
 
 #[repr(C)]
@@ -1063,13 +1187,48 @@ extern "C" {
 
     /// Learns from named inputs; every method takes "vectors" (n x dim, any numeric dtype, n at least what the method
     /// asks
-    /// for). Replaces what was learned before; on failure or cancel the old state stays. The result depends on data,
-    /// spec and
-    /// instruction set, never on threads. Class C. Since 1.0.
+    /// for). count 0: learns from what sonde_quantizer_observe has kept, and lets it go. Replaces what was learned
+    /// before; on
+    /// failure or cancel the old state stays. The result depends on data, spec and instruction set, never on threads.
+    /// Class C.
+    /// Since 1.0.
     pub fn sonde_quantizer_train(
         quantizer: *mut sonde_quantizer,
         inputs: *const sonde_input,
         count: usize,
+    ) -> sonde_status;
+
+    /// Shows rows to learn from that come piece by piece: keeps a uniform sample of all rows seen so far, as many as
+    /// training
+    /// can use (the key `sample` where the method has one), for sonde_quantizer_train with count 0. inputs: "vectors"
+    /// alone. The
+    /// sample depends on the order of the rows, not on how they were cut into pieces. Class C. Since 1.0.
+    pub fn sonde_quantizer_observe(
+        quantizer: *mut sonde_quantizer,
+        inputs: *const sonde_input,
+        count: usize,
+    ) -> sonde_status;
+
+    /// Trains, and gives the group of each row of "vectors": labels: n, yours, 0..groups - 1. For methods that cluster
+    /// (kmeans, ppp); with kmeans(balance=...) the sizes of the groups keep the limits of the spec on exactly these
+    /// rows, which
+    /// encoding them afterwards need not. UNSUPPORTED for other methods. Class C. Since 1.0.
+    pub fn sonde_quantizer_cluster(
+        quantizer: *mut sonde_quantizer,
+        inputs: *const sonde_input,
+        count: usize,
+        labels: *mut i32,
+    ) -> sonde_status;
+
+    /// One of the named results of training, such as the centroids of kmeans ("sonde list quantizer NAME" names a
+    /// method's
+    /// outputs). A view of the quantizer's memory that stays until the next train, cluster or free. NOT_FOUND, STATE
+    /// before
+    /// training. Class A. Since 1.0.
+    pub fn sonde_quantizer_output(
+        quantizer: *const sonde_quantizer,
+        name: *const c_char,
+        view: *mut sonde_array,
     ) -> sonde_status;
 
     /// codes\[i\] = code of vectors\[i\]. vectors: n x dim; codes: n x sonde_quantizer_code_bytes, u8, yours. STATE if
@@ -1092,14 +1251,42 @@ extern "C" {
 
     /// scores\[i\]\[j\] = score of query i with the reconstruction of code j, computed on the codes (asymmetric).
     /// metric: a
-    /// sonde_metric but HAMMING. queries: nq x dim; codes: n x code_bytes; scores: nq x n, f32, yours. Time
-    /// O(nq (dim + n code_bytes)). Class A. Since 1.0.
+    /// sonde_metric; HAMMING for codes of bits only (lsh, itq, ...): the query is encoded first. queries: nq x dim;
+    /// codes: n x
+    /// code_bytes; scores: nq x n, f32, yours. Time O(nq (dim + n code_bytes)). UNSUPPORTED. Class A. Since 1.0.
     pub fn sonde_quantizer_distances(
         quantizer: *const sonde_quantizer,
         metric: u32,
         queries: *const sonde_array,
         codes: *const sonde_array,
         scores: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// scores\[i\]\[j\] = score of the reconstructions of codes i and j (symmetric). from: nq x code_bytes; the rest as
+    /// above.
+    /// Class A. Since 1.0.
+    pub fn sonde_quantizer_code_distances(
+        quantizer: *const sonde_quantizer,
+        metric: u32,
+        from: *const sonde_array,
+        codes: *const sonde_array,
+        scores: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// sonde_quantizer_distances with an error bound for each score: the score of the query with the row that the code
+    /// was
+    /// made from lies within scores\[i\]\[j\] +- errors\[i\]\[j\] with the probability that the method's page states
+    /// (rabitq: 99.9 % of
+    /// pairs, 3.3 standard errors, unless its key eps0 says otherwise). metric: l2 or ip. errors: nq x n, f32, yours.
+    /// UNSUPPORTED for
+    /// methods without a bound. Class A. Since 1.0.
+    pub fn sonde_quantizer_bounds(
+        quantizer: *const sonde_quantizer,
+        metric: u32,
+        queries: *const sonde_array,
+        codes: *const sonde_array,
+        scores: *mut sonde_array,
+        errors: *mut sonde_array,
     ) -> sonde_status;
 
     /// Columns of a vector; bytes of a code; 0 for NULL. Class A. Since 1.0.
@@ -1144,6 +1331,122 @@ extern "C" {
 
     /// Class C. Since 1.0.
     pub fn sonde_quantizer_free(quantizer: *mut sonde_quantizer);
+
+    /// Makes an empty trie for sequences of up to `length` codes (1..65536). spec: "trie", or with keys: codes
+    /// (one more than the largest code that add accepts), duplicates=keep|refuse (whether a sequence may have
+    /// several documents). INVALID_ARGUMENT, NOT_FOUND, OUT_OF_MEMORY. Class A. Since 1.0.
+    pub fn sonde_trie_create(
+        spec: *const c_char,
+        length: i64,
+        runtime: *mut sonde_runtime,
+        trie: *mut *mut sonde_trie,
+    ) -> sonde_status;
+
+    /// Adds documents. sequences: n x (1..length), i32. ids: n values of any kind, or NULL for the numbers that
+    /// follow (0, 1, 2, ... at first: the count of documents so far). All rows or none. New rows wait in a small
+    /// sorted part that is merged when it has 10 % of the documents: time O(documents / 10 + n log n) a call.
+    /// INVALID_ARGUMENT (a code out of range, -1 before a code, an empty sequence, a second document with
+    /// duplicates=refuse; the message names the row), LIMIT, OUT_OF_MEMORY, CANCELLED. Class C. Since 1.0.
+    pub fn sonde_trie_add(trie: *mut sonde_trie, sequences: *const sonde_array, ids: *const i64) -> sonde_status;
+
+    /// Class C. Since 1.0.
+    pub fn sonde_trie_free(trie: *mut sonde_trie);
+
+    /// Documents; the longest sequence that it takes; 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_trie_count(trie: *const sonde_trie) -> i64;
+
+    /// Documents; the longest sequence that it takes; 0 for NULL. Class A. Since 1.0.
+    pub fn sonde_trie_length(trie: *const sonde_trie) -> i64;
+
+    /// The full spec with every default filled in. Lives as long as the handle. Class A. Since 1.0.
+    pub fn sonde_trie_spec(trie: *const sonde_trie) -> *const c_char;
+
+    /// The codes that can follow a prefix, ascending: writes at most `capacity`, gives how many there are in
+    /// \*count. prefix: prefix_length codes; 0 of them ask for the first codes. A prefix of no sequence has none.
+    /// INVALID_ARGUMENT. Time O(prefix_length log codes + count). Class A. Since 1.0.
+    pub fn sonde_trie_children(
+        trie: *const sonde_trie,
+        prefix: *const i32,
+        prefix_length: i64,
+        codes: *mut i32,
+        capacity: i64,
+        count: *mut i64,
+    ) -> sonde_status;
+
+    /// The documents of exactly this sequence, in the order of adding: writes at most `capacity`, gives how many
+    /// there are in \*count (0: the sequence is not stored). INVALID_ARGUMENT. Class A. Since 1.0.
+    pub fn sonde_trie_lookup(
+        trie: *const sonde_trie,
+        sequence: *const i32,
+        sequence_length: i64,
+        ids: *mut i64,
+        capacity: i64,
+        count: *mut i64,
+    ) -> sonde_status;
+
+    /// For one step of a decoder: sets logits to -infinity for all codes that cannot follow. prefixes: n x any,
+    /// i32, padded with -1 (all -1: the empty prefix); logits: n x vocabulary, f32, changed in place. end: the
+    /// column that stands for the end of a sequence, allowed where the prefix is one; -1 = none. A row where
+    /// nothing can follow is -infinity throughout. INVALID_ARGUMENT. Class A. Since 1.0.
+    pub fn sonde_trie_mask(
+        trie: *const sonde_trie,
+        prefixes: *const sonde_array,
+        end: i64,
+        logits: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// Beam search over the stored sequences: from the empty prefix, follows the `width` prefixes with the largest
+    /// sums of scores, code by code; sequences that end on the way are candidates beside longer ones. Returns the
+    /// best `width` sequences found: all of them in their order if width is at least their number. Codes with a
+    /// score of -infinity are not taken. An empty trie gives no hits and OK. INVALID_ARGUMENT (width 0, no score,
+    /// end outside the vocabulary), CALLBACK (score returned nonzero, or wrote NaN or +infinity), OUT_OF_MEMORY,
+    /// CANCELLED. Class A. Since 1.0.
+    pub fn sonde_trie_search(
+        trie: *const sonde_trie,
+        options: *const sonde_trie_search_options,
+        hits: *mut sonde_trie_hits,
+    ) -> sonde_status;
+
+    /// Makes sequences different from each other. sequences: n x L, i32, all of full length; unique: n x (L + 1),
+    /// i32, yours: the last column is the suffix, -1 where there is none. options NULL = defaults.
+    /// INVALID_ARGUMENT, UNSUPPORTED (RESOLVE with another quantizer), STATE (it is untrained), OUT_OF_MEMORY,
+    /// CANCELLED. Class A. Since 1.0.
+    pub fn sonde_sequences_unique(
+        sequences: *const sonde_array,
+        options: *const sonde_unique_options,
+        runtime: *mut sonde_runtime,
+        unique: *mut sonde_array,
+    ) -> sonde_status;
+
+    /// Writes one file, atomically; opens it again (options NULL = defaults). The same documents, added in the
+    /// same order, give the same bytes. Class A. Since 1.0.
+    pub fn sonde_trie_save(trie: *const sonde_trie, path: *const c_char) -> sonde_status;
+
+    /// Writes one file, atomically; opens it again (options NULL = defaults). The same documents, added in the
+    /// same order, give the same bytes. Class A. Since 1.0.
+    pub fn sonde_trie_open(
+        path: *const c_char,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        trie: *mut *mut sonde_trie,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_trie_save_buffer(
+        trie: *const sonde_trie,
+        buffer: *mut c_void,
+        capacity: usize,
+        length: *mut usize,
+    ) -> sonde_status;
+
+    /// The same bytes in memory, as sonde_index_save_buffer and sonde_index_open_buffer do it. Class A. Since 1.0.
+    pub fn sonde_trie_open_buffer(
+        buffer: *const c_void,
+        length: usize,
+        options: *const sonde_open_options,
+        runtime: *mut sonde_runtime,
+        trie: *mut *mut sonde_trie,
+    ) -> sonde_status;
 
     /// Makes an empty index for vectors of `dim` columns (1..65536; for dtype=bits the number of bits) from a spec.
     /// Every

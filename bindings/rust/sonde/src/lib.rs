@@ -19,7 +19,7 @@
 //!
 //! **Threads.** The comment of each C function names its class. What any number of threads may do at once, and what one
 //! writer may do beside them, takes `&self`; what must be alone takes `&mut self`. So the compiler checks it, and
-//! [`Index`], [`Quantizer`], [`Transform`], the samplers and [`Runtime`] are `Send + Sync`.
+//! [`Index`], [`Quantizer`], [`Transform`], [`Trie`], the samplers and [`Runtime`] are `Send + Sync`.
 //!
 //! **Errors.** Whatever can fail gives a [`Result`] whose [`Error`] carries the status and the message of C unchanged.
 //! Bad input never panics.
@@ -55,6 +55,7 @@ pub mod spec;
 mod stats;
 mod token_sampler;
 mod transform;
+mod trie;
 
 pub use catalogue::{build_info, check_spec, describe, methods, version, InputInfo, Key, Method, OutputInfo};
 pub use enums::{ErrorKind, LogLevel, Metric, Prediction, Stop, Verify};
@@ -64,7 +65,7 @@ pub use index::{Index, Tune};
 pub use matrix::{Bf16, Bits, Element, Input, Matrix, MatrixView, F16};
 pub use open::{file_sections, FileSections, OpenOptions, Section};
 pub use path_sampler::{Ask, PathNode, PathSampler};
-pub use quantizer::Quantizer;
+pub use quantizer::{Bounds, Quantizer};
 pub use row_sampler::{Column, Gradient, RowSampler, Rows, Values};
 pub use runtime::{Memory, Runtime, RuntimeBuilder};
 pub use search::{Filter, Search};
@@ -72,3 +73,4 @@ pub use spec::Spec;
 pub use stats::{Calibration, Estimate, OperatingPoint, Stats};
 pub use token_sampler::{Candidate, DraftTree, Drawn, TokenOptions, TokenSampler, Verdict};
 pub use transform::Transform;
+pub use trie::{unique_sequences, Beam, Found, Prefixes, Scale, Trie, Unique};

@@ -8,7 +8,7 @@ use crate::error::{check, Result};
 use crate::handle::{self, noun};
 use crate::matrix::{output, rows_of, Matrix};
 use crate::open::{c_path, c_string, OpenOptions};
-use crate::row_sampler::{column_of, Column};
+use crate::row_sampler::{output_of, Column};
 use crate::runtime::Runtime;
 use crate::spec::Spec;
 use sonde_sys as sys;
@@ -145,13 +145,8 @@ impl PathSampler {
 
     /// What the run has made: `"state"`, or what the method's table has, such as `"log_likelihood"`.
     pub fn output(&self, name: &str) -> Result<Column> {
-        let name = c_string("the name", name)?;
-        let mut array = sys::SONDE_ASK_INIT.x;
         // SAFETY: class A; what comes is valid until the next tell, which needs &mut self.
-        unsafe {
-            check(sys::sonde_path_sampler_output(self.raw(), name.as_ptr(), &mut array))?;
-            column_of(&array)
-        }
+        unsafe { output_of(name, |name, array| sys::sonde_path_sampler_output(self.raw(), name, array)) }
     }
 
     /// Where the run stands, row by row.

@@ -10,6 +10,7 @@ use crate::open::{c_path, c_string, OpenOptions};
 use crate::runtime::Runtime;
 use crate::spec::Spec;
 use sonde_sys as sys;
+use std::ffi::c_char;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -115,7 +116,7 @@ unsafe fn copied_rows<T: Copy>(array: &sys::sonde_array) -> Vec<T> {
 
 /// # Safety
 /// The array is one that the library gave, and it is valid now.
-pub(crate) unsafe fn column_of(array: &sys::sonde_array) -> Result<Column> {
+unsafe fn column_of(array: &sys::sonde_array) -> Result<Column> {
     // SAFETY: what the caller promises; the dtype says what the memory holds.
     let values = unsafe {
         match array.dtype {
@@ -127,6 +128,21 @@ pub(crate) unsafe fn column_of(array: &sys::sonde_array) -> Result<Column> {
         }
     };
     Ok(Column { cols: array.cols as usize, values })
+}
+
+/// The output of that name, by one of the functions sonde_*_output.
+///
+/// # Safety
+/// The array that `output` gives stays valid until this returns.
+pub(crate) unsafe fn output_of(
+    name: &str,
+    output: impl FnOnce(*const c_char, *mut sys::sonde_array) -> sys::sonde_status,
+) -> Result<Column> {
+    let name = c_string("the name", name)?;
+    let mut array = sys::sonde_array { data: std::ptr::null_mut(), rows: 0, cols: 0, stride: 0, dtype: 0, reserved: 0 };
+    check(output(name.as_ptr(), &mut array))?;
+    // SAFETY: what the caller promises.
+    unsafe { column_of(&array) }
 }
 
 impl RowSampler {
@@ -167,14 +183,8 @@ impl RowSampler {
 
     /// One more column of the last draw or observation, such as `"ranks"`.
     pub fn output(&self, name: &str) -> Result<Column> {
-        let name = c_string("the name", name)?;
-        let mut array =
-            sys::sonde_array { data: std::ptr::null_mut(), rows: 0, cols: 0, stride: 0, dtype: 0, reserved: 0 };
         // SAFETY: class A; what comes is valid until the next draw, which needs &mut self.
-        unsafe {
-            check(sys::sonde_row_sampler_output(self.raw(), name.as_ptr(), &mut array))?;
-            column_of(&array)
-        }
+        unsafe { output_of(name, |name, array| sys::sonde_row_sampler_output(self.raw(), name, array)) }
     }
 
     /// Tells what came of the draws, or that the data has changed.

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{l2, numbers, scratch};
-use sonde::{Metric, Quantizer, Transform};
+use sonde::{ErrorKind, Input, Metric, Quantizer, Transform, Values};
 
 const DIM: usize = 8;
 
@@ -58,6 +58,81 @@ fn a_quantizer_travels_as_file_and_bytes() {
         assert_eq!(again.encode(&rows).unwrap(), pq.encode(&rows).unwrap());
     }
     std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn rows_that_come_in_pieces_train_as_one() {
+    let rows = numbers(500 * DIM, 6);
+    let mut whole = Quantizer::new("pq(m=4, bits=4)", DIM).unwrap();
+    whole.train(&rows).unwrap();
+    let mut pieces = Quantizer::new("pq(m=4, bits=4)", DIM).unwrap();
+    for piece in rows.chunks(170 * DIM) {
+        pieces.observe(piece).unwrap();
+    }
+    pieces.train_observed().unwrap();
+    assert_eq!(pieces.to_bytes().unwrap(), whole.to_bytes().unwrap()); // all fit into the sample
+    assert!(whole.train_observed().is_err());
+    assert_eq!(whole.to_bytes().unwrap(), pieces.to_bytes().unwrap());
+}
+
+#[test]
+fn groups_keep_their_limits() {
+    let rows: Vec<f32> = numbers(400 * DIM, 7).iter().map(|value| value.powi(3)).collect();
+    let mut kmeans = Quantizer::new("kmeans(k=8, balance=capacity)", DIM).unwrap();
+    let labels = kmeans.cluster(&rows, &[]).unwrap();
+    assert!((0..8).all(|group| labels.iter().filter(|&&label| label == group).count() == 50));
+    let centroids = kmeans.output("centroids").unwrap();
+    let Values::F32(values) = centroids.values else { panic!("{centroids:?}") };
+    assert_eq!((centroids.cols, values.len()), (DIM, 8 * DIM));
+    assert_eq!(kmeans.decode(&(0..8).collect::<Vec<u8>>()).unwrap(), values); // the code of a row is its group
+    assert_eq!(kmeans.output("sizes").unwrap().values, Values::I64(vec![50; 8]));
+    assert_eq!(kmeans.output("centres").unwrap_err().kind(), ErrorKind::NotFound);
+
+    let masses = [0.3f32, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1];
+    let mut sinkhorn = Quantizer::new("kmeans(k=8, balance=sinkhorn)", DIM).unwrap();
+    let labels = sinkhorn.cluster(&rows, &[Input::column("masses", &masses)]).unwrap();
+    assert!((labels.iter().filter(|&&label| label == 0).count() as f64 / 400.0 - 0.3).abs() < 0.05);
+    let mut sq = Quantizer::new("sq", DIM).unwrap();
+    assert_eq!(sq.cluster(&rows, &[]).unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn codes_are_compared_with_codes() {
+    let rows = numbers(300 * DIM, 8);
+    let mut pq = Quantizer::new("pq(m=4, bits=4)", DIM).unwrap();
+    pq.train(&rows).unwrap();
+    let (codes, bytes) = (pq.encode(&rows).unwrap(), pq.code_bytes());
+    let back = pq.decode(&codes).unwrap();
+    let scores = pq.code_distances(Metric::L2, &codes[..5 * bytes], &codes).unwrap();
+    for (at, score) in scores.iter().enumerate() {
+        let (one, other) = (&back[at / 300 * DIM..][..DIM], &back[at % 300 * DIM..][..DIM]);
+        assert!((f64::from(*score) - l2(one, other)).abs() < 1e-3);
+    }
+
+    let mut lsh = Quantizer::new("lsh(bits=32)", DIM).unwrap();
+    lsh.train(&rows).unwrap();
+    let codes = lsh.encode(&rows).unwrap();
+    let bits = |i: usize| u32::from_le_bytes(codes[4 * i..][..4].try_into().unwrap());
+    let scores = lsh.code_distances(Metric::Hamming, &codes[..4], &codes).unwrap();
+    assert!(scores.iter().enumerate().all(|(i, &score)| score == (bits(0) ^ bits(i)).count_ones() as f32));
+}
+
+#[test]
+fn bounds_hold() {
+    let (rows, queries) = (numbers(1000 * DIM, 9), numbers(20 * DIM, 10));
+    let mut rabitq = Quantizer::new("rabitq(bits=2)", DIM).unwrap();
+    rabitq.train(&rows).unwrap();
+    let codes = rabitq.encode(&rows).unwrap();
+    let bounds = rabitq.bounds(Metric::L2, &queries, &codes).unwrap();
+    let held = (0..20_000).filter(|&at| {
+        let truth = l2(&queries[at / 1000 * DIM..][..DIM], &rows[at % 1000 * DIM..][..DIM]);
+        (f64::from(bounds.scores[at]) - truth).abs() <= f64::from(bounds.errors[at])
+    });
+    assert!(held.count() > 19_960);
+    let mut pq = Quantizer::new("pq(m=4, bits=4)", DIM).unwrap();
+    pq.train(&rows).unwrap();
+    let codes = pq.encode(&rows).unwrap();
+    assert_eq!(pq.bounds(Metric::L2, &queries, &codes).unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
 #[test]

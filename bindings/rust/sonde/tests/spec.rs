@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 fn builders_print_specs() {
     let spec: Spec = Ivf::new().nlist(512).code(Pq::new().m(48).pad(true)).metric(Metric::Cosine).into();
     assert_eq!(spec.as_str(), "ivf(nlist=512, code=pq(m=48, pad=yes), metric=cosine)");
-    let twice = Ivf::new().nlist(1).refine(word::Refine::F16).nlist_auto();
-    assert_eq!(twice.to_string(), "ivf(nlist=auto, refine=f16)");
+    let twice = Ivf::new().nlist(1).residual(word::Residual::Yes).refine("f16").nlist_auto();
+    assert_eq!(twice.to_string(), "ivf(nlist=auto, residual=yes, refine=f16)");
     let index = Index::new(Ivf::new().nlist(8), 4).unwrap();
     assert_eq!(index.spec(), check_spec("index", "ivf(nlist=8)").unwrap().as_str());
 }

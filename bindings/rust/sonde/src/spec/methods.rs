@@ -52,6 +52,62 @@ pub mod word {
         }
     }
 
+    /// The words of the key `balance`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Balance {
+        /// `none`
+        None,
+        /// `sinkhorn`
+        Sinkhorn,
+        /// `capacity`
+        Capacity,
+        /// `soft`
+        Soft,
+        /// `hierarchical`
+        Hierarchical,
+        /// `prices`
+        Prices,
+        /// `onerec`
+        Onerec,
+    }
+
+    impl fmt::Display for Balance {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::None => "none",
+                Self::Sinkhorn => "sinkhorn",
+                Self::Capacity => "capacity",
+                Self::Soft => "soft",
+                Self::Hierarchical => "hierarchical",
+                Self::Prices => "prices",
+                Self::Onerec => "onerec",
+            })
+        }
+    }
+
+    /// The words of the key `base`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Base {
+        /// `itq`
+        Itq,
+        /// `pca`
+        Pca,
+        /// `random`
+        Random,
+    }
+
+    impl fmt::Display for Base {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Itq => "itq",
+                Self::Pca => "pca",
+                Self::Random => "random",
+            })
+        }
+    }
+
     /// The words of the key `betas`; a method may take only some of them.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
@@ -96,6 +152,25 @@ pub mod word {
         }
     }
 
+    /// The words of the key `center`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Center {
+        /// `mean`
+        Mean,
+        /// `none`
+        None,
+    }
+
+    impl fmt::Display for Center {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Mean => "mean",
+                Self::None => "none",
+            })
+        }
+    }
+
     /// The words of the key `clusterweight`; a method may take only some of them.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
@@ -111,6 +186,28 @@ pub mod word {
             f.write_str(match self {
                 Self::Uniform => "uniform",
                 Self::Size => "size",
+            })
+        }
+    }
+
+    /// The words of the key `coarse`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Coarse {
+        /// `auto`
+        Auto,
+        /// `exact`
+        Exact,
+        /// `i8`
+        I8,
+    }
+
+    impl fmt::Display for Coarse {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Auto => "auto",
+                Self::Exact => "exact",
+                Self::I8 => "i8",
             })
         }
     }
@@ -149,6 +246,25 @@ pub mod word {
             f.write_str(match self {
                 Self::Linear => "linear",
                 Self::Quadratic => "quadratic",
+            })
+        }
+    }
+
+    /// The words of the key `cov`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Cov {
+        /// `diag`
+        Diag,
+        /// `full`
+        Full,
+    }
+
+    impl fmt::Display for Cov {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Diag => "diag",
+                Self::Full => "full",
             })
         }
     }
@@ -220,6 +336,8 @@ pub mod word {
         Replace,
         /// `refuse`
         Refuse,
+        /// `keep`
+        Keep,
     }
 
     impl fmt::Display for Duplicates {
@@ -227,6 +345,26 @@ pub mod word {
             f.write_str(match self {
                 Self::Replace => "replace",
                 Self::Refuse => "refuse",
+                Self::Keep => "keep",
+            })
+        }
+    }
+
+    /// The words of the key `encode`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Encode {
+        /// `argmin`
+        Argmin,
+        /// `prices`
+        Prices,
+    }
+
+    impl fmt::Display for Encode {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Argmin => "argmin",
+                Self::Prices => "prices",
             })
         }
     }
@@ -252,6 +390,50 @@ pub mod word {
                 Self::TEnd => "t_end",
                 Self::Zero => "zero",
                 Self::Denoise => "denoise",
+            })
+        }
+    }
+
+    /// The words of the key `first`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum First {
+        /// `auto`
+        Auto,
+        /// `none`
+        None,
+        /// `i8`
+        I8,
+    }
+
+    impl fmt::Display for First {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Auto => "auto",
+                Self::None => "none",
+                Self::I8 => "i8",
+            })
+        }
+    }
+
+    /// The words of the key `fit`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Fit {
+        /// `auto`
+        Auto,
+        /// `exact`
+        Exact,
+        /// `fast`
+        Fast,
+    }
+
+    impl fmt::Display for Fit {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Auto => "auto",
+                Self::Exact => "exact",
+                Self::Fast => "fast",
             })
         }
     }
@@ -353,10 +535,56 @@ pub mod word {
         }
     }
 
+    /// The words of the key `levels`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Levels {
+        /// `uniform`
+        Uniform,
+        /// `lloyd`
+        Lloyd,
+    }
+
+    impl fmt::Display for Levels {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Uniform => "uniform",
+                Self::Lloyd => "lloyd",
+            })
+        }
+    }
+
+    /// The words of the key `lists`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Lists {
+        /// `codes`
+        Codes,
+        /// `lorann`
+        Lorann,
+    }
+
+    impl fmt::Display for Lists {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Codes => "codes",
+                Self::Lorann => "lorann",
+            })
+        }
+    }
+
     /// The words of the key `loss`; a method may take only some of them.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum Loss {
+        /// `mse`
+        Mse,
+        /// `score`
+        Score,
+        /// `moment`
+        Moment,
+        /// `auto`
+        Auto,
         /// `squared`
         Squared,
         /// `log`
@@ -366,6 +594,10 @@ pub mod word {
     impl fmt::Display for Loss {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(match self {
+                Self::Mse => "mse",
+                Self::Score => "score",
+                Self::Moment => "moment",
+                Self::Auto => "auto",
                 Self::Squared => "squared",
                 Self::Log => "log",
             })
@@ -417,6 +649,12 @@ pub mod word {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum Order {
+        /// `regret`
+        Regret,
+        /// `auction`
+        Auction,
+        /// `onerec`
+        Onerec,
         /// `hf`
         Hf,
         /// `llama`
@@ -426,6 +664,9 @@ pub mod word {
     impl fmt::Display for Order {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(match self {
+                Self::Regret => "regret",
+                Self::Auction => "auction",
+                Self::Onerec => "onerec",
                 Self::Hf => "hf",
                 Self::Llama => "llama",
             })
@@ -548,6 +789,28 @@ pub mod word {
         }
     }
 
+    /// The words of the key `probe`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Probe {
+        /// `auto`
+        Auto,
+        /// `weight`
+        Weight,
+        /// `logit`
+        Logit,
+    }
+
+    impl fmt::Display for Probe {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Auto => "auto",
+                Self::Weight => "weight",
+                Self::Logit => "logit",
+            })
+        }
+    }
+
     /// The words of the key `query`; a method may take only some of them.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
@@ -592,22 +855,25 @@ pub mod word {
         }
     }
 
-    /// The words of the key `refine`; a method may take only some of them.
+    /// The words of the key `rerank`; a method may take only some of them.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
-    pub enum Refine {
-        /// `none`
-        None,
+    pub enum Rerank {
+        /// `auto`
+        Auto,
+        /// `code`
+        Code,
         /// `f16`
         F16,
         /// `f32`
         F32,
     }
 
-    impl fmt::Display for Refine {
+    impl fmt::Display for Rerank {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(match self {
-                Self::None => "none",
+                Self::Auto => "auto",
+                Self::Code => "code",
                 Self::F16 => "f16",
                 Self::F32 => "f32",
             })
@@ -636,6 +902,25 @@ pub mod word {
         }
     }
 
+    /// The words of the key `rotation`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Rotation {
+        /// `fht`
+        Fht,
+        /// `none`
+        None,
+    }
+
+    impl fmt::Display for Rotation {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Fht => "fht",
+                Self::None => "none",
+            })
+        }
+    }
+
     /// The words of the key `rule`; a method may take only some of them.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
@@ -660,6 +945,25 @@ pub mod word {
                 Self::BestFit => "best_fit",
                 Self::Ros => "ros",
                 Self::Soft => "soft",
+            })
+        }
+    }
+
+    /// The words of the key `scale`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Scale {
+        /// `column`
+        Column,
+        /// `shared`
+        Shared,
+    }
+
+    impl fmt::Display for Scale {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Column => "column",
+                Self::Shared => "shared",
             })
         }
     }
@@ -701,6 +1005,25 @@ pub mod word {
                 Self::Auto => "auto",
                 Self::Rho => "rho",
                 Self::Flow => "flow",
+            })
+        }
+    }
+
+    /// The words of the key `spill`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Spill {
+        /// `none`
+        None,
+        /// `soar`
+        Soar,
+    }
+
+    impl fmt::Display for Spill {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::None => "none",
+                Self::Soar => "soar",
             })
         }
     }
@@ -893,6 +1216,25 @@ pub mod word {
             })
         }
     }
+
+    /// The words of the key `zero`; a method may take only some of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Zero {
+        /// `refuse`
+        Refuse,
+        /// `code`
+        Code,
+    }
+
+    impl fmt::Display for Zero {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Refuse => "refuse",
+                Self::Code => "code",
+            })
+        }
+    }
 }
 
 /// index `flat`: exact search: every row is scored.
@@ -908,6 +1250,12 @@ impl Flat {
     /// what a stored element is; default: f32
     pub fn dtype(self, value: word::Dtype) -> Self {
         Self(self.0.with("dtype", value))
+    }
+
+    /// a first pass over 8-bit images of the rows (dim + 8 bytes more a row), whose bound tells which rows matter; the
+    /// answers are the same. auto: i8 for f32 from dim=64 on; default: auto
+    pub fn first(self, value: word::First) -> Self {
+        Self(self.0.with("first", value))
     }
 
     /// what near means; l2 is the squared distance; default: l2
@@ -950,14 +1298,61 @@ impl Ivf {
         Self(self.0.with("code", value.into()))
     }
 
-    /// code x - centroid instead of x; auto: for pq; default: auto
+    /// code x - centroid instead of x; auto: for l2, where the code is pq, opq, rq, rabitq or of bits; default: auto
     pub fn residual(self, value: word::Residual) -> Self {
         Self(self.0.with("residual", value))
     }
 
-    /// keep rows to score the best candidates again; default: none
-    pub fn refine(self, value: word::Refine) -> Self {
-        Self(self.0.with("refine", value))
+    /// keep rows, or finer codes of them, to score the best candidates again; default: none
+    pub fn refine(self, value: impl Into<Spec>) -> Self {
+        Self(self.0.with("refine", value.into()))
+    }
+
+    /// how lists are scored: by codes of their rows, or by a product of low rank for each list (LoRANN); default: codes
+    pub fn lists(self, value: word::Lists) -> Self {
+        Self(self.0.with("lists", value))
+    }
+
+    /// lorann: numbers kept of a row; auto: 32, or half of dims; 1 to 1024; default: auto
+    pub fn rank(self, value: u64) -> Self {
+        Self(self.0.with("rank", value))
+    }
+
+    /// `rank=auto`
+    pub fn rank_auto(self) -> Self {
+        Self(self.0.with("rank", "auto"))
+    }
+
+    /// lorann: axes of the rows that are looked at; auto: 256, or dim; 1 to 4096; default: auto
+    pub fn dims(self, value: u64) -> Self {
+        Self(self.0.with("dims", value))
+    }
+
+    /// `dims=auto`
+    pub fn dims_auto(self) -> Self {
+        Self(self.0.with("dims", "auto"))
+    }
+
+    /// 4-bit codes: keep for each row what makes up for the length that its code loses (4 bytes); default: yes
+    pub fn unbias(self, value: bool) -> Self {
+        Self(self.0.with("unbias", if value { "yes" } else { "no" }))
+    }
+
+    /// store each row in a second list too, chosen so that its difference from the first centroid tells little there
+    /// (SOAR); default: none
+    pub fn spill(self, value: word::Spill) -> Self {
+        Self(self.0.with("spill", value))
+    }
+
+    /// soar: weight of what both differences have in common; 0 to 1000; default: 1
+    pub fn lambda(self, value: f64) -> Self {
+        Self(self.0.with("lambda", value))
+    }
+
+    /// how lists are chosen: by exact products with the centroids, or in 8-bit integers; auto: i8 from 256 lists on;
+    /// default: auto
+    pub fn coarse(self, value: word::Coarse) -> Self {
+        Self(self.0.with("coarse", value))
     }
 
     /// k-means iterations; 1 to 1000; default: 10
@@ -988,6 +1383,81 @@ impl Ivf {
 
 prints_as!(Ivf, "ivf");
 
+/// index `hamming`: semantic hashing: rows in buckets by the first bits of a binary code; a search visits the buckets
+/// whose bits differ least.
+///
+/// Source: Salakhutdinov and Hinton 2009; Grzegorczyk and Kurdziel 2017
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hamming(Keys);
+
+impl Hamming {
+    /// `hamming` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// binary code of the rows: lsh, itq, bernoulli, bebr(loops=0); default: lsh
+    pub fn code(self, value: impl Into<Spec>) -> Self {
+        Self(self.0.with("code", value.into()))
+    }
+
+    /// leading bits of the code that are its address; auto: 28, or all of a shorter code; 1 to 64; default: auto
+    pub fn key_bits(self, value: u64) -> Self {
+        Self(self.0.with("key_bits", value))
+    }
+
+    /// `key_bits=auto`
+    pub fn key_bits_auto(self) -> Self {
+        Self(self.0.with("key_bits", "auto"))
+    }
+
+    /// leading bits of the key that choose one of 2^bits lists; auto: about 64 of the training rows a list, at most 18
+    /// bits; 0 to 20; default: auto
+    pub fn bucket_bits(self, value: u64) -> Self {
+        Self(self.0.with("bucket_bits", value))
+    }
+
+    /// `bucket_bits=auto`
+    pub fn bucket_bits_auto(self) -> Self {
+        Self(self.0.with("bucket_bits", "auto"))
+    }
+
+    /// search all buckets whose keys differ in at most so many bits; auto: as many buckets as the wanted recall needs;
+    /// 0 to 64; default: auto
+    pub fn radius(self, value: u64) -> Self {
+        Self(self.0.with("radius", value))
+    }
+
+    /// `radius=auto`
+    pub fn radius_auto(self) -> Self {
+        Self(self.0.with("radius", "auto"))
+    }
+
+    /// what decides among the rows found: whole codes (metric=hamming), or rows that are stored for it; auto: code for
+    /// metric=hamming, else f32; default: auto
+    pub fn rerank(self, value: word::Rerank) -> Self {
+        Self(self.0.with("rerank", value))
+    }
+
+    /// order of the buckets: by the bits that differ from the query's, or by what flipping them costs of the query's
+    /// score; auto: logit; default: auto
+    pub fn probe(self, value: word::Probe) -> Self {
+        Self(self.0.with("probe", value))
+    }
+
+    /// what near means; l2 is the squared distance; default: l2
+    pub fn metric(self, value: Metric) -> Self {
+        Self(self.0.with("metric", value))
+    }
+
+    /// what add does with an id that is stored; default: replace
+    pub fn duplicates(self, value: word::Duplicates) -> Self {
+        Self(self.0.with("duplicates", value))
+    }
+}
+
+prints_as!(Hamming, "hamming");
+
 /// quantizer `raw`: no compression: the f32 values as they are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Raw(Keys);
@@ -1001,9 +1471,9 @@ impl Raw {
 
 prints_as!(Raw, "raw");
 
-/// quantizer `sq`: scalar quantization: every column rounded to 4, 6 or 8 bits, or to f16.
+/// quantizer `sq`: scalar quantization: every column rounded to 1 to 8 bits, or to f16.
 ///
-/// Source: uniform quantization with learned clipping (Max 1960)
+/// Source: quantizing for minimum distortion (Max 1960, Lloyd 1982)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sq(Keys);
 
@@ -1013,7 +1483,7 @@ impl Sq {
         Self::default()
     }
 
-    /// bits a column: 4, 6, 8, or f16 (half precision, nothing learned); 4 to 8; default: 8
+    /// bits a column, or f16 (half precision, nothing learned); 1 to 8; default: 8
     pub fn bits(self, value: u64) -> Self {
         Self(self.0.with("bits", value))
     }
@@ -1023,17 +1493,28 @@ impl Sq {
         Self(self.0.with("bits", "f16"))
     }
 
-    /// range of a column: clipped for the least squared error, or all that training saw; default: best
+    /// what codes stand for: evenly spaced values, or those of least squared error on the sample; default: uniform
+    pub fn levels(self, value: word::Levels) -> Self {
+        Self(self.0.with("levels", value))
+    }
+
+    /// a range for each column, or one for all; default: column
+    pub fn scale(self, value: word::Scale) -> Self {
+        Self(self.0.with("scale", value))
+    }
+
+    /// of a column: clipped for the least squared error, or all that training saw; lloyd starts there; default: best
     pub fn range(self, value: word::Range) -> Self {
         Self(self.0.with("range", value))
     }
 
-    /// precision of the query in scans; auto: i16 for 8 bits, else i8; default: auto
+    /// precision of the query in scans; auto: i16 for 8 bits, else i8, f32 for lloyd, and fast scan of 1, 2 and 4 bits;
+    /// default: auto
     pub fn query(self, value: word::Query) -> Self {
         Self(self.0.with("query", value))
     }
 
-    /// rows that range=best is chosen on; 1 to 1000000000; default: 16384
+    /// rows that range=best and lloyd look at; 1 to 1000000000; default: 16384
     pub fn sample(self, value: u64) -> Self {
         Self(self.0.with("sample", value))
     }
@@ -1068,7 +1549,7 @@ impl Pq {
         Self(self.0.with("m", "auto"))
     }
 
-    /// bits of a part: 2^bits centroids each; 4 to 8; default: 8
+    /// bits of a part: 2^bits centroids each; 1 to 16; default: 8
     pub fn bits(self, value: u64) -> Self {
         Self(self.0.with("bits", value))
     }
@@ -1092,9 +1573,390 @@ impl Pq {
     pub fn pad(self, value: bool) -> Self {
         Self(self.0.with("pad", if value { "yes" } else { "no" }))
     }
+
+    /// centroids that stand for nearly (sinkhorn) or exactly (capacity) as many training rows each; default: none
+    pub fn balance(self, value: word::Balance) -> Self {
+        Self(self.0.with("balance", value))
+    }
+
+    /// what codes keep small: the distance of a row from its reconstruction; the same with errors along the row, which
+    /// move high scores, counted more; the error of the scores of the queries given; or what half of these choose;
+    /// default: mse
+    pub fn loss(self, value: word::Loss) -> Self {
+        Self(self.0.with("loss", value))
+    }
+
+    /// loss=score: the cosine t from which on scores matter; errors along the row count (dim - 1) t^2 / (1 - t^2)
+    /// times; 0 to 0.999; default: 0.2
+    pub fn threshold(self, value: f64) -> Self {
+        Self(self.0.with("threshold", value))
+    }
 }
 
 prints_as!(Pq, "pq");
+
+/// quantizer `opq`: product quantization behind a learned rotation.
+///
+/// Source: Ge, He, Ke, Sun: Optimized product quantization (CVPR 2013)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Opq(Keys);
+
+impl Opq {
+    /// `opq` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// parts of a row; auto: the m of code; 1 to 65536; default: auto
+    pub fn m(self, value: u64) -> Self {
+        Self(self.0.with("m", value))
+    }
+
+    /// `m=auto`
+    pub fn m_auto(self) -> Self {
+        Self(self.0.with("m", "auto"))
+    }
+
+    /// bits of a part; auto: the bits of code; 1 to 16; default: auto
+    pub fn bits(self, value: u64) -> Self {
+        Self(self.0.with("bits", value))
+    }
+
+    /// `bits=auto`
+    pub fn bits_auto(self) -> Self {
+        Self(self.0.with("bits", "auto"))
+    }
+
+    /// rounds of codebooks and rotation; 0: the principal directions dealt out to the parts; 0 to 1000; default: 20
+    pub fn iters(self, value: u64) -> Self {
+        Self(self.0.with("iters", value))
+    }
+
+    /// pq(...) with everything else: what stands there for m and bits serves where they are auto here; default: pq
+    pub fn code(self, value: impl Into<Spec>) -> Self {
+        Self(self.0.with("code", value.into()))
+    }
+}
+
+prints_as!(Opq, "opq");
+
+/// quantizer `rq`: residual quantization: sums of codewords, encoded by beam.
+///
+/// Source: Chen, Guan, Wang: Approximate nearest neighbor search by residual vector quantization (Sensors 2010)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rq(Keys);
+
+impl Rq {
+    /// `rq` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// levels: codewords that are added up; 1 to 1024; default: 8
+    pub fn m(self, value: u64) -> Self {
+        Self(self.0.with("m", value))
+    }
+
+    /// bits of a level: 2^bits codewords each; 1 to 12; default: 8
+    pub fn bits(self, value: u64) -> Self {
+        Self(self.0.with("bits", value))
+    }
+
+    /// sums that are followed at once while encoding; 1: the nearest codeword at each level; 1 to 32; default: 5
+    pub fn beam(self, value: u64) -> Self {
+        Self(self.0.with("beam", value))
+    }
+
+    /// 1: fit all codebooks together in the end, by least squares; 0 to 1; default: 1
+    pub fn refit(self, value: u64) -> Self {
+        Self(self.0.with("refit", value))
+    }
+
+    /// 1: k-means along the first principal directions, then along more, up to all (at most 2048 columns); 0 to 1;
+    /// default: 1
+    pub fn widen(self, value: u64) -> Self {
+        Self(self.0.with("widen", value))
+    }
+
+    /// k-means iterations, each time; 1 to 1000; default: 10
+    pub fn iters(self, value: u64) -> Self {
+        Self(self.0.with("iters", value))
+    }
+
+    /// most rows to train on; 1 to 1000000000; default: 65536
+    pub fn sample(self, value: u64) -> Self {
+        Self(self.0.with("sample", value))
+    }
+
+    /// of the sample and of k-means; 0 to 9007199254740992; default: 1
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Rq, "rq");
+
+/// quantizer `rabitq`: rotated codes of 1 to 8 bits a column, unbiased, with an error bound.
+///
+/// Source: Gao, Long: RaBitQ (2024); Gao et al.: multi-bit RaBitQ (2025)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rabitq(Keys);
+
+impl Rabitq {
+    /// `rabitq` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// bits a column; 1 to 8; default: 1
+    pub fn bits(self, value: u64) -> Self {
+        Self(self.0.with("bits", value))
+    }
+
+    /// fast random rotation, or none for columns that are alike already (then the bound is no promise); default: fht
+    pub fn rotation(self, value: word::Rotation) -> Self {
+        Self(self.0.with("rotation", value))
+    }
+
+    /// the scale of a row before rounding: the best of many, or one for all; auto: exact from 6 bits on; default: auto
+    pub fn fit(self, value: word::Fit) -> Self {
+        Self(self.0.with("fit", value))
+    }
+
+    /// standard errors in the bound: 3.3 holds for 99.9 % of all pairs, 1.9 for 94 %; 0 to 1000; default: 3.3
+    pub fn eps0(self, value: f64) -> Self {
+        Self(self.0.with("eps0", value))
+    }
+
+    /// what is subtracted first: the mean of the training rows, or nothing; default: mean
+    pub fn center(self, value: word::Center) -> Self {
+        Self(self.0.with("center", value))
+    }
+
+    /// which rotation; 0 to 9007199254740992; default: 1
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Rabitq, "rabitq");
+
+/// quantizer `lsh`: signs of random projections, orthonormal ones unless told otherwise.
+///
+/// Source: Charikar: Similarity estimation techniques from rounding algorithms (2002)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lsh(Keys);
+
+impl Lsh {
+    /// `lsh` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// bits of a code: random directions; 1 to 65536; default: 128
+    pub fn bits(self, value: u64) -> Self {
+        Self(self.0.with("bits", value))
+    }
+
+    /// subtract the mean of the training rows; default: yes
+    pub fn center(self, value: bool) -> Self {
+        Self(self.0.with("center", if value { "yes" } else { "no" }))
+    }
+
+    /// orthonormal directions, in blocks of the number of columns; default: yes
+    pub fn orth(self, value: bool) -> Self {
+        Self(self.0.with("orth", if value { "yes" } else { "no" }))
+    }
+
+    /// of the directions and of the sample; 0 to 9007199254740992; default: 1
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Lsh, "lsh");
+
+/// quantizer `itq`: signs of the principal components after the rotation that loses least.
+///
+/// Source: Gong, Lazebnik: Iterative quantization (2011)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Itq(Keys);
+
+impl Itq {
+    /// `itq` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// bits of a code; at most the columns of the vectors; 1 to 65536; default: 64
+    pub fn bits(self, value: u64) -> Self {
+        Self(self.0.with("bits", value))
+    }
+
+    /// rounds; 0: a random rotation of the principal components; 0 to 10000; default: 50
+    pub fn iters(self, value: u64) -> Self {
+        Self(self.0.with("iters", value))
+    }
+
+    /// most rows to train on; auto: 100 a bit, 16384 at least; 1 to 1000000000; default: auto
+    pub fn sample(self, value: u64) -> Self {
+        Self(self.0.with("sample", value))
+    }
+
+    /// `sample=auto`
+    pub fn sample_auto(self) -> Self {
+        Self(self.0.with("sample", "auto"))
+    }
+
+    /// of the sample and of the first rotation; 0 to 9007199254740992; default: 1
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Itq, "itq");
+
+/// quantizer `bernoulli`: bits of a learned linear encoder with its own linear decoder.
+///
+/// Source: Wang et al.: Binary latent diffusion (2023)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bernoulli(Keys);
+
+impl Bernoulli {
+    /// `bernoulli` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// bits of a code; 1 to 65536; default: 64
+    pub fn bits(self, value: u64) -> Self {
+        Self(self.0.with("bits", value))
+    }
+
+    /// passes over the training rows; 1 to 100000; default: 20
+    pub fn epochs(self, value: u64) -> Self {
+        Self(self.0.with("epochs", value))
+    }
+
+    /// rate of Adam at the start; it falls to 0; 0 to 1; default: 0.01
+    pub fn lr(self, value: f64) -> Self {
+        Self(self.0.with("lr", value))
+    }
+
+    /// weight of mean p (1 - p) beside the squared error; 0 to 1000; default: 0.1
+    pub fn sharp(self, value: f64) -> Self {
+        Self(self.0.with("sharp", value))
+    }
+
+    /// rows of a step; 1 to 65536; default: 256
+    pub fn batch(self, value: u64) -> Self {
+        Self(self.0.with("batch", value))
+    }
+
+    /// of the start, the sample, the batches and the draws; 0 to 9007199254740992; default: 1
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Bernoulli, "bernoulli");
+
+/// quantizer `bebr`: recurrent binary embedding: a direction in 1 to 8 bits a dimension.
+///
+/// Source: Gan et al.: Binary embedding-based retrieval at Tencent (2023)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bebr(Keys);
+
+impl Bebr {
+    /// `bebr` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// digits of a code, at most the columns of the vectors; auto: as many as those, 4096 at most; 1 to 4096; default:
+    /// auto
+    pub fn dim(self, value: u64) -> Self {
+        Self(self.0.with("dim", value))
+    }
+
+    /// `dim=auto`
+    pub fn dim_auto(self) -> Self {
+        Self(self.0.with("dim", "auto"))
+    }
+
+    /// bits of a digit beyond the first; 0 to 7; default: 3
+    pub fn loops(self, value: u64) -> Self {
+        Self(self.0.with("loops", value))
+    }
+
+    /// directions: principal ones turned so that signs lose less, turned at random; or random ones; default: itq
+    pub fn base(self, value: word::Base) -> Self {
+        Self(self.0.with("base", value))
+    }
+
+    /// rows without a direction: refused, or the code 0; default: refuse
+    pub fn zero(self, value: word::Zero) -> Self {
+        Self(self.0.with("zero", value))
+    }
+
+    /// of the directions and of the sample; 0 to 9007199254740992; default: 1
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Bebr, "bebr");
+
+/// quantizer `bpv`: bits of a document, learned from the counts of its words.
+///
+/// Source: Grzegorczyk, Kurdziel: Binary paragraph vectors (2017)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bpv(Keys);
+
+impl Bpv {
+    /// `bpv` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// bits of a code; 1 to 65536; default: 128
+    pub fn bits(self, value: u64) -> Self {
+        Self(self.0.with("bits", value))
+    }
+
+    /// numbers of a document that its bits are made of by a learned map, such as 300; 0: the bits' own logits; 0 to
+    /// 65536; default: 0
+    pub fn real(self, value: u64) -> Self {
+        Self(self.0.with("real", value))
+    }
+
+    /// passes over the documents in training; 1 to 100000; default: 20
+    pub fn epochs(self, value: u64) -> Self {
+        Self(self.0.with("epochs", value))
+    }
+
+    /// words drawn beside a document in each pass; 1 to 65536; default: 64
+    pub fn negatives(self, value: u64) -> Self {
+        Self(self.0.with("negatives", value))
+    }
+
+    /// rate of Adagrad for the words; 0 to 100; default: 0.02
+    pub fn lr(self, value: f64) -> Self {
+        Self(self.0.with("lr", value))
+    }
+
+    /// steps that encode a document; 1 to 100000; default: 30
+    pub fn passes(self, value: u64) -> Self {
+        Self(self.0.with("passes", value))
+    }
+
+    /// of the start and of the words drawn; 0 to 9007199254740992; default: 1
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Bpv, "bpv");
 
 /// quantizer `kmeans`: clustering: a code is the number of the nearest of k centroids.
 ///
@@ -1147,9 +2009,243 @@ impl Kmeans {
     pub fn hierarchical(self, value: bool) -> Self {
         Self(self.0.with("hierarchical", if value { "yes" } else { "no" }))
     }
+
+    /// sizes of the groups: free, dearer when large, near given masses, within limits, or limited by splits; default:
+    /// none
+    pub fn balance(self, value: word::Balance) -> Self {
+        Self(self.0.with("balance", value))
+    }
+
+    /// capacity: cheapest chains from Sinkhorn's prices, bids, or group by group as published; default: regret
+    pub fn order(self, value: word::Order) -> Self {
+        Self(self.0.with("order", value))
+    }
+
+    /// capacity: fewest rows of a group; auto: floor(n / k), or 0 beside high; 0 to 1000000000000; default: auto
+    pub fn low(self, value: u64) -> Self {
+        Self(self.0.with("low", value))
+    }
+
+    /// `low=auto`
+    pub fn low_auto(self) -> Self {
+        Self(self.0.with("low", "auto"))
+    }
+
+    /// most rows of a group; auto: ceil(n / k), or n beside low; hierarchical and soft: twice ceil(n / k); 1 to
+    /// 1000000000000; default: auto
+    pub fn high(self, value: u64) -> Self {
+        Self(self.0.with("high", value))
+    }
+
+    /// `high=auto`
+    pub fn high_auto(self) -> Self {
+        Self(self.0.with("high", "auto"))
+    }
+
+    /// sinkhorn, capacity: blur, relative to half the range of distances; 0.0001 to 100; default: 0.01
+    pub fn eps(self, value: f64) -> Self {
+        Self(self.0.with("eps", value))
+    }
+
+    /// sinkhorn, capacity: most iterations for prices; 0 to 100000; default: 100
+    pub fn sk_iters(self, value: u64) -> Self {
+        Self(self.0.with("sk_iters", value))
+    }
+
+    /// soft: price of a row in a group; auto: the least that keeps sizes near high; 0 to
+    /// 1000000000000000019884624838656; default: auto
+    pub fn lambda(self, value: f64) -> Self {
+        Self(self.0.with("lambda", value))
+    }
+
+    /// `lambda=auto`
+    pub fn lambda_auto(self) -> Self {
+        Self(self.0.with("lambda", "auto"))
+    }
+
+    /// later rows: the nearest centroid, or the cheapest under the prices of balance; default: argmin
+    pub fn encode(self, value: word::Encode) -> Self {
+        Self(self.0.with("encode", value))
+    }
 }
 
 prints_as!(Kmeans, "kmeans");
+
+/// quantizer `rkmeans`: document ids by residual k-means, with groups of equal size where wanted.
+///
+/// Source: Deng, Wang, Cai, Ren, Hu, Ding, Luo, Zhou: OneRec (2025)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rkmeans(Keys);
+
+impl Rkmeans {
+    /// `rkmeans` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// numbers of an id; 1 to 64; default: 3
+    pub fn levels(self, value: u64) -> Self {
+        Self(self.0.with("levels", value))
+    }
+
+    /// centroids a level; 1 to 65536; default: 256
+    pub fn codes(self, value: u64) -> Self {
+        Self(self.0.with("codes", value))
+    }
+
+    /// groups of equal size at each level: by prices and repair, or filled one after the other as published; default:
+    /// none
+    pub fn balance(self, value: word::Balance) -> Self {
+        Self(self.0.with("balance", value))
+    }
+
+    /// rows take the nearest centroid, or the nearest after the prices that balance=prices found; default: prices
+    pub fn encode(self, value: word::Encode) -> Self {
+        Self(self.0.with("encode", value))
+    }
+
+    /// sums that are followed at once while encoding; 1 to 32; default: 1
+    pub fn beam(self, value: u64) -> Self {
+        Self(self.0.with("beam", value))
+    }
+
+    /// k-means iterations; 1 to 1000; default: 25
+    pub fn iters(self, value: u64) -> Self {
+        Self(self.0.with("iters", value))
+    }
+
+    /// of k-means; 0 to 9007199254740992; default: 1
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Rkmeans, "rkmeans");
+
+/// quantizer `idtree`: document ids by hierarchical k-means: a path through a tree of clusters.
+///
+/// Source: Tay et al.: Transformer Memory as a Differentiable Search Index (NeurIPS 2022)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Idtree(Keys);
+
+impl Idtree {
+    /// `idtree` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// groups that a group is cut into; 2 to 65536; default: 10
+    pub fn branch(self, value: u64) -> Self {
+        Self(self.0.with("branch", value))
+    }
+
+    /// most rows of a group that is not cut; 1 to 1000000000; default: 100
+    pub fn leaf(self, value: u64) -> Self {
+        Self(self.0.with("leaf", value))
+    }
+
+    /// capacity: groups of equal size at each cut; default: none
+    pub fn balance(self, value: word::Balance) -> Self {
+        Self(self.0.with("balance", value))
+    }
+
+    /// k-means iterations; 1 to 1000; default: 25
+    pub fn iters(self, value: u64) -> Self {
+        Self(self.0.with("iters", value))
+    }
+
+    /// of k-means; 0 to 9007199254740992; default: 1
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Idtree, "idtree");
+
+/// quantizer `ppp`: clustering that chooses the number of groups and checks them with a Gaussian mixture.
+///
+/// Source: after Sultan: Probabilistic partitive partitioning (2020)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ppp(Keys);
+
+impl Ppp {
+    /// `ppp` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// fewest groups; 1 lets the rows be one group; 1 to 65536; default: 2
+    pub fn k_min(self, value: u64) -> Self {
+        Self(self.0.with("k_min", value))
+    }
+
+    /// most groups; 1 to 65536; default: 50
+    pub fn k_max(self, value: u64) -> Self {
+        Self(self.0.with("k_max", value))
+    }
+
+    /// Gaussians with variances along the axes, or with covariances; default: diag
+    pub fn cov(self, value: word::Cov) -> Self {
+        Self(self.0.with("cov", value))
+    }
+
+    /// share of the variance that the principal axes keep; 1: the columns themselves; 0.01 to 1; default: 0.95
+    pub fn reduce(self, value: f64) -> Self {
+        Self(self.0.with("reduce", value))
+    }
+
+    /// adjusted Rand index from which on groups are structure; 0 to 1; default: 0.9
+    pub fn agree(self, value: f64) -> Self {
+        Self(self.0.with("agree", value))
+    }
+
+    /// most iterations of the mixture; 1 to 100000; default: 100
+    pub fn em_iters(self, value: u64) -> Self {
+        Self(self.0.with("em_iters", value))
+    }
+
+    /// diagnosis: agreement with so many k-means from random starts, in the scores; 0 to 1000; default: 0
+    pub fn restarts(self, value: u64) -> Self {
+        Self(self.0.with("restarts", value))
+    }
+
+    /// most rows that groups are sought in; 1 to 1000000000; default: 100000
+    pub fn sample(self, value: u64) -> Self {
+        Self(self.0.with("sample", value))
+    }
+
+    /// of the restarts; nothing else is random; 0 to 9007199254740992; default: 0
+    pub fn seed(self, value: u64) -> Self {
+        Self(self.0.with("seed", value))
+    }
+}
+
+prints_as!(Ppp, "ppp");
+
+/// trie `trie`: sequences that name documents, for decoders that generate ids.
+///
+/// Source: Fredkin: Trie memory (CACM 1960)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trie(Keys);
+
+impl Trie {
+    /// `trie` with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// one more than the largest code that add accepts; 1 to 2147483647; default: 2147483647
+    pub fn codes(self, value: u64) -> Self {
+        Self(self.0.with("codes", value))
+    }
+
+    /// whether a sequence may have several documents; default: keep
+    pub fn duplicates(self, value: word::Duplicates) -> Self {
+        Self(self.0.with("duplicates", value))
+    }
+}
+
+prints_as!(Trie, "trie");
 
 /// transform `rotation`: a random rotation: lengths and angles stay, columns become alike.
 ///

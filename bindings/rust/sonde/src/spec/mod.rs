@@ -2,8 +2,8 @@
 //!
 //! ```
 //! use sonde::spec::{word, Ivf, Pq, Spec};
-//! let spec: Spec = Ivf::new().nlist(512).code(Pq::new().m(48)).refine(word::Refine::F16).into();
-//! assert_eq!(spec.as_str(), "ivf(nlist=512, code=pq(m=48), refine=f16)");
+//! let spec: Spec = Ivf::new().nlist(512).code(Pq::new().m(48)).residual(word::Residual::Yes).refine("f16").into();
+//! assert_eq!(spec.as_str(), "ivf(nlist=512, code=pq(m=48), residual=yes, refine=f16)");
 //! ```
 //!
 //! SPDX-License-Identifier: MIT
