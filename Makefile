@@ -362,8 +362,7 @@ install: all ## Headers, libraries, files for pkg-config and CMake, and the prog
 	$(if $(CLI),install -m 755 $(CLI) $(ROOT)/bin/)
 uninstall: ## Removes what install put there
 	rm -rf $(addprefix $(ROOT)/,include/sonde.h include/sonde.hpp include/sonde_samplers.hpp include/sonde_quantizers.hpp \
-	    include/sonde \
-            bin/sonde) \
+	        include/sonde bin/sonde) \
 	    $(addprefix $(LIBROOT)/,libsonde.a libsonde.so $(SONAME) libsonde.so.$(VERSION) \
 	        pkgconfig/sonde.pc pkgconfig/sonde-static.pc cmake/sonde)
 clean: ## Removes everything that was built

@@ -2,8 +2,8 @@
  *
  * Sections beside the kind's own: LENGTHS (i64, live rows of each list), IDS (i64, list by list), COL0.. (column
  * bytes in the same order; blocked columns in whole blocks for each list), and CURVE (u32, 8 words a point) if there is
- * one. Removed rows are left out, so the file is always compact and the same content gives the same bytes. Opened files keep each section as one block that the
- * lists' segments point into; mapped, the block is the file itself.
+ * one. Removed rows are left out, so the file is always compact and the same content gives the same bytes. Opened files
+ * keep each section as one block that the lists' segments point into; mapped, the block is the file itself.
  *
  * SPDX-License-Identifier: MIT
  */
