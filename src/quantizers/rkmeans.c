@@ -4,7 +4,7 @@
  *
  * The levels are those of rq (rq_levels.c). What is special is balance: groups of equal size at each level,
  * so that the model's outputs are used evenly. balance=prices finds prices by optimal transport and repairs
- * what is left (linalg/balance.h); balance=onerec is the paper's way, which fills one centroid after the
+ * what is left (linalg/linalg.h); balance=onerec is the paper's way, which fills one centroid after the
  * other and leaves the last ones rows from everywhere. Sizes are equal on the rows of training, whose ids are
  * the output "sequences"; other rows take the nearest centroid, less its price where encode=prices.
  *
