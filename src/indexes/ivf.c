@@ -30,6 +30,7 @@
 
 #define CHUNK 4096         /* rows converted at a time */
 #define F16_LIMIT 65520.0f /* from here on f16 rounds to infinity */
+#define CALIBRATION_BYTES ((uint64_t)224 << 20) /* blocks of a search at its deepest, with what scratch keeps of them */
 #define COARSE_LEAST 256   /* lists from which on 8-bit products with centroids pay */
 #define CODE_MOST (SONDE__MAX_DIM + 256) /* bytes of the longest code that lies in two columns */
 
@@ -551,6 +552,7 @@ static sonde_status estimate(sonde_index *index, int64_t rows, uint64_t *learned
 {
     const sonde__ivf *ivf = index->state;
     index->lists = choose_nlist(index, rows);
+    set_copies(index);
     *learned = learned_for(index, index->lists);
     int64_t sampled = sonde__max_i64(65536, index->lists * sonde__param_int(index->params, "sample"));
     int64_t bounds = index->lists / 16 + 16;              /* what k-means remembers of a row */
@@ -559,8 +561,8 @@ static sonde_status estimate(sonde_index *index, int64_t rows, uint64_t *learned
     *building = (uint64_t)(sonde__min_i64(rows, sampled) * (2 * index->dim + bounds) +
                            SONDE__OWN_QUERIES * 4 * query) *
                 sizeof(float);
-    if (ivf->refine_column >= 0)
-        *building += (uint64_t)SONDE__OWN_QUERIES * 100 * 16 * 64; /* its deepest candidates */
+    if (ivf->refine_column >= 0 || ivf->finer)
+        *building += CALIBRATION_BYTES; /* for its deepest candidates */
     return SONDE_OK;
 }
 

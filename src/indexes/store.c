@@ -199,6 +199,7 @@ uint64_t sonde__layout_bytes(const sonde__layout *layout, int64_t rows, int64_t 
 {
     uint64_t row = 8;
     for (int c = 0; c < layout->columns; c++) row += (uint64_t)layout->width[c];
+    rows *= layout->copies > 1 ? layout->copies : 1;
     uint64_t header = 128 + sizeof(sonde__segment) + sizeof(sonde__list) + sizeof(void *);
     uint64_t segments = (uint64_t)lists + (uint64_t)(rows / sonde__segment_rows(layout));
     return (uint64_t)rows * row + segments * (2 * header + 64 * (2 + (uint64_t)layout->columns));

@@ -22,6 +22,7 @@ static const char *const specs[] = {
     "ivf(nlist=64, metric=cosine, code=sq(bits=8), refine=f16)",
     "ivf(nlist=64, code=sq(bits=4))",
     "ivf(nlist=64, lists=lorann)",
+    "ivf(nlist=64, code=sq(bits=8), spill=soar)",
     "ivf(nlist=64, metric=ip, code=pq(m=16, bits=4), refine=f32)",
     "ivf(nlist=64, code=pq(m=8))",
 };
