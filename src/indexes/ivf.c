@@ -563,6 +563,7 @@ static sonde_status estimate(sonde_index *index, int64_t rows, uint64_t *learned
                 sizeof(float);
     if (ivf->refine_column >= 0 || ivf->finer)
         *building += CALIBRATION_BYTES; /* for its deepest candidates */
+    if (index->layout.copies > 1) *building += CALIBRATION_BYTES / 4; /* and for each of them twice */
     return SONDE_OK;
 }
 
