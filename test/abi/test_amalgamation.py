@@ -131,8 +131,9 @@ def test_products_and_sums_are_fused_in_instruction_sets_only(folder, unit, tmp_
     text = (folder / "sonde.c").read_text()
     machine = run(*CC, "-dumpmachine").split("-")[0]
     (tmp_path / "plain.c").write_text(text.split("/* The instruction set")[0])
-    run(*CC, "-O2", *(["-mfma"] if machine == "x86_64" else []), f"-I{folder}", "-S", tmp_path / "plain.c",
-        "-o", tmp_path / "plain.s")
+    # Calls of fmaf are meant, and fuse the same way everywhere: only what the compiler joins by itself is looked for.
+    run(*CC, "-O2", "-fno-builtin-fmaf", *(["-mfma"] if machine == "x86_64" else []), f"-I{folder}", "-S",
+        tmp_path / "plain.c", "-o", tmp_path / "plain.s")
     fused = re.compile(r"^\s+(vfn?m(add|sub)|fn?m(add|sub|la|ls))", re.MULTILINE)
     assert not fused.search((tmp_path / "plain.s").read_text())
     if machine == "x86_64":
