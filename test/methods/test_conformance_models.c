@@ -155,6 +155,9 @@ static sonde_array make_rows(const subject *s, int64_t n, int64_t dim, uint64_t 
     return sonde_f32(x, n, dim);
 }
 
+/* For tests that train again and again: at each checkpoint, at each allocation. */
+static int64_t few_rows(const subject *s) { return s->least > 80 ? s->least : 80; }
+
 static sonde_array some_rows(const sonde_array *rows, int64_t first, int64_t count)
 {
     sonde_array part = *rows;
@@ -678,7 +681,7 @@ static void cancelled_training_keeps_the_old(void **unused)
     for (int i = 0; i < SUBJECTS; i++) {
         const subject *s = &subjects[i];
         if (s->least == 0) continue;
-        sonde_array rows = make_rows(s, ROWS, DIM, 15), other = make_rows(s, ROWS, DIM, 16);
+        sonde_array rows = make_rows(s, few_rows(s), DIM, 15), other = make_rows(s, few_rows(s), DIM, 16);
         sonde_input input = {"vectors", &other};
         int left = 1 << 30;
         sonde_runtime_options options = SONDE_RUNTIME_OPTIONS_INIT;
@@ -754,8 +757,7 @@ static void survives_failing_allocations(void **unused)
     temporary(failing_path);
     for (int i = 0; i < SUBJECTS; i++) {
         failing_subject = &subjects[i];
-        /* Few rows: every allocation of the whole life fails once, and each time all is trained again. */
-        failing_rows = make_rows(&subjects[i], subjects[i].least > 80 ? subjects[i].least : 80, DIM, 17);
+        failing_rows = make_rows(&subjects[i], few_rows(&subjects[i]), DIM, 17);
         assert_in_range(failing_walk(life), 1, 2000);
         free(failing_rows.data);
     }
@@ -769,7 +771,7 @@ static void failed_training_keeps_the_old(void **unused)
     for (int i = 0; i < SUBJECTS; i++) {
         const subject *s = &subjects[i];
         if (s->least == 0) continue;
-        sonde_array rows = make_rows(s, ROWS, DIM, 18), other = make_rows(s, ROWS, DIM, 19);
+        sonde_array rows = make_rows(s, few_rows(s), DIM, 18), other = make_rows(s, few_rows(s), DIM, 19);
         sonde_input input = {"vectors", &other};
         failing_allocator memory = {0};
         sonde_runtime_options options = failing_options(&memory);
