@@ -40,6 +40,11 @@ static inline int sonde__compare_i64(const void *a, const void *b)
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x > y) - (x < y);
 }
+static inline int sonde__compare_f32(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
 
 /* The finaliser of splitmix64 (Steele, Lea, Flood 2014): one-to-one, and near numbers come out far apart. */
 static inline uint64_t sonde__mix64(uint64_t z)

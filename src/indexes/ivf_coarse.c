@@ -248,12 +248,6 @@ sonde_status sonde__ivf_choose(sonde__ivf_block *b, sonde__scratch *scratch)
 
 /* ---- gaps ---------------------------------------------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 /* How far below the mean of its nearest lists each list of each query scores. */
 static sonde_status list_gaps(sonde__ivf_block *b, sonde__scratch *scratch)
 {
@@ -284,7 +278,7 @@ sonde_status sonde__ivf_gaps(const sonde_index *index, const float *queries, int
     SONDE_TRY(sonde__scratch_take(index->runtime, &scratch));
     sonde_status status = list_gaps(&b, scratch);
     if (status == SONDE_OK) {
-        qsort(b.scores, (size_t)(some * index->lists), sizeof *b.scores, by_size);
+        qsort(b.scores, (size_t)(some * index->lists), sizeof *b.scores, sonde__compare_f32);
         for (int64_t i = 0; i < count; i++)
             gaps[i] = fmaxf(b.scores[sonde__min_i64(efforts[i] * some, some * index->lists - 1)], 0);
     }

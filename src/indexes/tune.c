@@ -161,12 +161,6 @@ static sonde_status run_search(tuning *t, sonde__hit *hits, int64_t k, float rec
     return sonde__index_search_f32(t->index, t->snapshot, &search);
 }
 
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 /* Fills the measured part of a point. */
 static sonde_status measure(tuning *t, int64_t k, int64_t effort, int64_t refine, float gap,
                             sonde_operating_point *point)
@@ -185,7 +179,7 @@ static sonde_status measure(tuning *t, int64_t k, int64_t effort, int64_t refine
         seen += (double)t->scored[q];
     }
     double n = (double)t->n, mean = sum / n, variance = fmax(0, squares / n - mean * mean);
-    qsort(t->recall, (size_t)t->n, sizeof *t->recall, compare_floats);
+    qsort(t->recall, (size_t)t->n, sizeof *t->recall, sonde__compare_f32);
     *point = (sonde_operating_point){.size = sizeof *point,
                                      .k = (uint32_t)k,
                                      .effort = (uint32_t)effort,

@@ -103,12 +103,6 @@ static void sq_spacing(struct sq_range range, int bits, float *low, float *step)
 
 /* ---- levels ---------------------------------------------------------------------------------------------------- */
 
-static int sq_ascending(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 /* How many of the ascending values are at most `border`. */
 static int64_t sq_below(const float *values, int64_t n, double border)
 {
@@ -180,7 +174,7 @@ static void sq_set_levels(const struct sq_training *t, struct sq_range range, fl
     float low, step, other[256];
     sq_spacing(range, t->sq->bits, &low, &step);
     for (int64_t c = 0; c < count; c++) levels[c] = low + step * (float)c;
-    qsort(values, (size_t)n, sizeof *values, sq_ascending);
+    qsort(values, (size_t)n, sizeof *values, sonde__compare_f32);
     sonde__sq_lloyd(values, n, levels, count, sums);
     sq_spread(values, n, other, count);
     sonde__sq_lloyd(values, n, other, count, sums);

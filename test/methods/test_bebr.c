@@ -13,20 +13,13 @@
 #include "../unit/handles.h"
 #include "quantizers/codes.h"
 #include "quantizers/quantizer.h"
+#include "../quantizer_steps.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-static sonde_status train(sonde_quantizer *quantizer, const float *x, int64_t n)
-{
-    sonde_array rows = sonde_f32(x, n, sonde_quantizer_dim(quantizer));
-    sonde_input input = {"vectors", &rows};
-    return sonde_quantizer_train(quantizer, &input, 1);
-}
-
 static sonde_quantizer *trained(const char *spec, int64_t dim, sonde_runtime *runtime, const float *x, int64_t n)
 {
-    sonde_quantizer *quantizer = NULL;
-    OK(sonde_quantizer_create(spec, dim, runtime, &quantizer));
+    sonde_quantizer *quantizer = create(spec, dim, runtime);
     OK(train(quantizer, x, n));
     return quantizer;
 }
@@ -36,22 +29,6 @@ static void encode_into(const sonde_quantizer *quantizer, const float *x, int64_
     sonde_array rows = sonde_f32(x, n, sonde_quantizer_dim(quantizer));
     sonde_array out = sonde_u8(codes, n, sonde_quantizer_code_bytes(quantizer));
     OK(sonde_quantizer_encode(quantizer, &rows, &out));
-}
-
-static uint8_t *encode(const sonde_quantizer *quantizer, const float *x, int64_t n)
-{
-    uint8_t *codes = test_alloc((size_t)(n * sonde_quantizer_code_bytes(quantizer)), 1);
-    encode_into(quantizer, x, n, codes);
-    return codes;
-}
-
-static float *decode(const sonde_quantizer *quantizer, const uint8_t *codes, int64_t n)
-{
-    int64_t dim = sonde_quantizer_dim(quantizer);
-    float *x = test_alloc((size_t)(n * dim), sizeof *x);
-    sonde_array in = sonde_u8(codes, n, sonde_quantizer_code_bytes(quantizer)), out = sonde_f32(x, n, dim);
-    OK(sonde_quantizer_decode(quantizer, &in, &out));
-    return x;
 }
 
 /* Bit `plane` (0 = the first loop's) of digit j. */

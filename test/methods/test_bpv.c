@@ -13,6 +13,7 @@
 #include "../failing.h"
 #include "../unit/handles.h"
 #include "quantizers/bpv.h"
+#include "../quantizer_steps.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 enum { TOPICS = 20 };
@@ -36,29 +37,6 @@ static float *documents(int64_t n, int64_t vocabulary, int64_t length, uint64_t 
         }
     }
     return x;
-}
-
-static sonde_quantizer *create(const char *spec, int64_t dim, sonde_runtime *runtime)
-{
-    sonde_quantizer *quantizer = NULL;
-    OK(sonde_quantizer_create(spec, dim, runtime, &quantizer));
-    return quantizer;
-}
-
-static sonde_status train(sonde_quantizer *quantizer, const float *x, int64_t n)
-{
-    sonde_array rows = sonde_f32(x, n, sonde_quantizer_dim(quantizer));
-    sonde_input input = {"vectors", &rows};
-    return sonde_quantizer_train(quantizer, &input, 1);
-}
-
-static uint8_t *encode(const sonde_quantizer *quantizer, const float *x, int64_t n)
-{
-    int64_t bytes = sonde_quantizer_code_bytes(quantizer);
-    uint8_t *codes = test_alloc((size_t)(n * bytes), 1);
-    sonde_array rows = sonde_f32(x, n, sonde_quantizer_dim(quantizer)), out = sonde_u8(codes, n, bytes);
-    OK(sonde_quantizer_encode(quantizer, &rows, &out));
-    return codes;
 }
 
 /* ---- retrieval -------------------------------------------------------------------------------------------------- */
@@ -210,15 +188,6 @@ static void gradient_is_the_slope(void **unused)
 }
 
 /* ---- what codes say --------------------------------------------------------------------------------------------- */
-
-static float *decode(const sonde_quantizer *quantizer, const uint8_t *codes, int64_t n)
-{
-    int64_t dim = sonde_quantizer_dim(quantizer);
-    float *x = test_alloc((size_t)(n * dim), sizeof *x);
-    sonde_array in = sonde_u8(codes, n, sonde_quantizer_code_bytes(quantizer)), out = sonde_f32(x, n, dim);
-    OK(sonde_quantizer_decode(quantizer, &in, &out));
-    return x;
-}
 
 /* A document that is one word over and over scores that word higher than documents do on the average: clearly in the mean
  * over words, and for nearly every word (steps through a rounding need not arrive). */

@@ -12,6 +12,7 @@
 #include "../failing.h"
 #include "../unit/handles.h"
 #include "quantizers/ppp.h"
+#include "../quantizer_steps.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 enum { NO_STRUCTURE = 1, FEW_ROWS = 2, FEW_DISTINCT = 4, SCORE = 7 };
@@ -30,13 +31,6 @@ static float *planted(int64_t n, int64_t d, int groups, float spread, uint64_t s
     }
     free(centre);
     return x;
-}
-
-static sonde_quantizer *create(const char *spec, int64_t dim, sonde_runtime *runtime)
-{
-    sonde_quantizer *quantizer = NULL;
-    OK(sonde_quantizer_create(spec, dim, runtime, &quantizer));
-    return quantizer;
 }
 
 static sonde_status cluster(sonde_quantizer *quantizer, const float *x, int64_t n, int32_t *labels)

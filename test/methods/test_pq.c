@@ -12,18 +12,12 @@
 #include "base/base.h"
 #include "linalg/linalg.h"
 #include "quantizers/pq.h"
+#include "../quantizer_steps.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-static sonde_quantizer *create(const char *spec, int64_t dim, sonde_runtime *runtime)
-{
-    sonde_quantizer *quantizer = NULL;
-    OK(sonde_quantizer_create(spec, dim, runtime, &quantizer));
-    return quantizer;
-}
-
 /* queries NULL: vectors alone. */
-static sonde_status train(sonde_quantizer *quantizer, const float *x, int64_t n, const float *queries,
+static sonde_status train_with(sonde_quantizer *quantizer, const float *x, int64_t n, const float *queries,
                           int64_t count)
 {
     int64_t dim = sonde_quantizer_dim(quantizer);
@@ -35,26 +29,8 @@ static sonde_status train(sonde_quantizer *quantizer, const float *x, int64_t n,
 static sonde_quantizer *trained(const char *spec, int64_t dim, const float *x, int64_t n)
 {
     sonde_quantizer *quantizer = create(spec, dim, NULL);
-    OK(train(quantizer, x, n, NULL, 0));
+    OK(train_with(quantizer, x, n, NULL, 0));
     return quantizer;
-}
-
-static uint8_t *encode(const sonde_quantizer *quantizer, const float *x, int64_t n)
-{
-    int64_t bytes = sonde_quantizer_code_bytes(quantizer);
-    uint8_t *codes = test_alloc((size_t)(n * bytes), 1);
-    sonde_array rows = sonde_f32(x, n, sonde_quantizer_dim(quantizer)), out = sonde_u8(codes, n, bytes);
-    OK(sonde_quantizer_encode(quantizer, &rows, &out));
-    return codes;
-}
-
-static float *decode(const sonde_quantizer *quantizer, const uint8_t *codes, int64_t n)
-{
-    int64_t dim = sonde_quantizer_dim(quantizer);
-    float *x = test_alloc((size_t)(n * dim), sizeof *x);
-    sonde_array in = sonde_u8(codes, n, sonde_quantizer_code_bytes(quantizer)), out = sonde_f32(x, n, dim);
-    OK(sonde_quantizer_decode(quantizer, &in, &out));
-    return x;
 }
 
 static double dot(const float *a, const float *b, int64_t n)
@@ -525,7 +501,7 @@ enum { PLANTED_ROWS = 1500, PLANTED_DIM = 32, PLANTED_QUERIES = 400 };
 static double planted_recall(const char *spec, const float *x, const float *queries, bool *mapped)
 {
     sonde_quantizer *quantizer = create(spec, PLANTED_DIM, NULL);
-    OK(train(quantizer, x, PLANTED_ROWS, queries, PLANTED_QUERIES));
+    OK(train_with(quantizer, x, PLANTED_ROWS, queries, PLANTED_QUERIES));
     double recall = recall_of(quantizer, x, PLANTED_ROWS, queries, 100);
     uint8_t *codes = encode(quantizer, x, 50);
     check_scores(quantizer, x, codes, 50);
@@ -621,7 +597,7 @@ static void threads_make_no_difference(void **state)
         for (uint32_t threads = 1; threads <= 7; threads += 3) {
             sonde_runtime *runtime = test_runtime(threads);
             sonde_quantizer *quantizer = create(learners[s], D, runtime);
-            OK(train(quantizer, x, N, queries, QUERIES));
+            OK(train_with(quantizer, x, N, queries, QUERIES));
             uint8_t *codes = encode(quantizer, x, N);
             if (!first) first = codes;
             assert_memory_equal(first, codes, (size_t)(N * quantizer->code_bytes));
@@ -643,7 +619,7 @@ static void files_keep_what_was_learned(void **state)
     test_path(path, sizeof path, "pq");
     for (int s = 0; s < COUNT(learners); s++) {
         sonde_quantizer *quantizer = create(learners[s], D, NULL), *opened = NULL;
-        OK(train(quantizer, x, N, queries, QUERIES));
+        OK(train_with(quantizer, x, N, queries, QUERIES));
         OK(sonde_quantizer_save(quantizer, path));
         OK(sonde_quantizer_open(path, NULL, NULL, &opened));
         uint8_t *codes = encode(quantizer, x, N), *same = encode(opened, x, N);
@@ -711,7 +687,7 @@ static sonde_status scene(sonde_runtime_options *options)
     float *x = test_vectors(N, D, 0, 95);
     uint8_t codes[N * 8];
     sonde_status status = sonde_quantizer_create(scene_spec, D, runtime, &quantizer);
-    if (status == SONDE_OK) status = train(quantizer, x, N, x, QUERIES);
+    if (status == SONDE_OK) status = train_with(quantizer, x, N, x, QUERIES);
     if (status == SONDE_OK) {
         sonde_array rows = sonde_f32(x, N, D),
                     out = sonde_u8(codes, N, sonde_quantizer_code_bytes(quantizer));

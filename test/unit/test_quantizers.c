@@ -10,6 +10,7 @@
 #include "kernels/kernels.h"
 #include "quantizers/codes.h"
 #include "quantizers/quantizer.h"
+#include "../quantizer_steps.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
@@ -33,44 +34,12 @@ static const char *const specs[] = {"raw",
                                     "kmeans(k=280, iters=2)",
                                     "kmeans(k=7, iters=4, spherical=yes)"};
 
-static sonde_quantizer *create(const char *spec, int64_t dim, sonde_runtime *runtime)
-{
-    sonde_quantizer *quantizer = NULL;
-    OK(sonde_quantizer_create(spec, dim, runtime, &quantizer));
-    return quantizer;
-}
-
-static sonde_status train(sonde_quantizer *quantizer, const float *x, int64_t n)
-{
-    sonde_array rows = sonde_f32(x, n, sonde_quantizer_dim(quantizer));
-    sonde_input input = {"vectors", &rows};
-    return sonde_quantizer_train(quantizer, &input, 1);
-}
-
 static sonde_quantizer *trained(const char *spec, int64_t dim, sonde_runtime *runtime, const float *x,
                                 int64_t n)
 {
     sonde_quantizer *quantizer = create(spec, dim, runtime);
     OK(train(quantizer, x, n));
     return quantizer;
-}
-
-static uint8_t *encode(const sonde_quantizer *quantizer, const float *x, int64_t n)
-{
-    int64_t bytes = sonde_quantizer_code_bytes(quantizer);
-    uint8_t *codes = test_alloc((size_t)(n * bytes), 1);
-    sonde_array rows = sonde_f32(x, n, sonde_quantizer_dim(quantizer)), out = sonde_u8(codes, n, bytes);
-    OK(sonde_quantizer_encode(quantizer, &rows, &out));
-    return codes;
-}
-
-static float *decode(const sonde_quantizer *quantizer, const uint8_t *codes, int64_t n)
-{
-    int64_t dim = sonde_quantizer_dim(quantizer);
-    float *x = test_alloc((size_t)(n * dim), sizeof *x);
-    sonde_array in = sonde_u8(codes, n, sonde_quantizer_code_bytes(quantizer)), out = sonde_f32(x, n, dim);
-    OK(sonde_quantizer_decode(quantizer, &in, &out));
-    return x;
 }
 
 static double error_of(const char *spec, int64_t dim, const float *x, int64_t n)
