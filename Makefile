@@ -16,8 +16,9 @@ MAKEFLAGS += --no-builtin-rules
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-# libomp also serves programs that gcc made, and unlike libgomp it works in the child after fork: hence the default.
-OPENMP  ?= libomp
+# The compiler's own OpenMP. libomp serves programs of gcc too, but keeps a file in shared memory for every child of a
+# fork, and ends programs that meet the file of an earlier process with their number.
+OPENMP  ?= $(if $(findstring clang,$(CC)),libomp,libgomp)
 BLAS    ?= openblas
 MODE    ?= release
 LAYOUT  ?= files

@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def unit(folder):
     """sonde.o, fit for shared objects."""
-    run(*CC, "-O1", "-fPIC", *WARNINGS, "-c", folder / "sonde.c", "-o", folder / "sonde.o")
+    run(*CC, "-O0", "-fPIC", *WARNINGS, "-c", folder / "sonde.c", "-o", folder / "sonde.o")
     return folder / "sonde.o"
 
 
@@ -55,7 +55,7 @@ def test_two_in_a_row_are_equal(folder, tmp_path):
 
 
 def test_one_command_builds_a_program(folder, tmp_path):
-    run(*CC, "-O1", *WARNINGS, f"-I{folder}", ROOT / "examples/quick_start.c", folder / "sonde.c", *LIBS,
+    run(*CC, "-O0", *WARNINGS, f"-I{folder}", ROOT / "examples/quick_start.c", folder / "sonde.c", *LIBS,
         "-o", tmp_path / "quick_start")
     printed = run(tmp_path / "quick_start", ROOT / "examples/data", cwd=tmp_path)
     assert "10000 rows" in printed and printed.count("question") == 4
@@ -144,7 +144,7 @@ def test_products_and_sums_are_fused_in_instruction_sets_only(folder, unit, tmp_
 @pytest.mark.skipif(shutil.which("musl-gcc") is None, reason="musl-gcc is not there")
 def test_static_program_with_musl(folder, tmp_path):
     (tmp_path / "program.c").write_text(PROGRAM)
-    run("musl-gcc", "-O1", "-static", *WARNINGS, f"-I{folder}", tmp_path / "program.c", folder / "sonde.c", *LIBS,
+    run("musl-gcc", "-O0", "-static", *WARNINGS, f"-I{folder}", tmp_path / "program.c", folder / "sonde.c", *LIBS,
         "-o", tmp_path / "run")
     assert "INTERP" not in run("readelf", "-lW", tmp_path / "run")
     answer, info = told(run(tmp_path / "run"))

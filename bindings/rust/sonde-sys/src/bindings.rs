@@ -975,7 +975,7 @@ extern "C" {
     pub fn sonde_version() -> *const c_char;
 
     /// How this library was built and what it chose on this machine: one line of key=value pairs, such as
-    /// "version=1.0.0 isa=avx512 cpu=generic,avx2,avx512 blas=openblas threads=libomp".
+    /// "version=1.0.0 isa=avx512 cpu=generic,avx2,avx512 blas=openblas threads=libgomp".
     /// isa is the instruction set in use (SONDE_ISA in the environment can lower it: generic|avx2|avx512 on x86-64,
     /// generic|neon|crc32|dotprod on AArch64).
     /// Static storage. Class A. Since 1.0.
