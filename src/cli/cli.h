@@ -229,9 +229,9 @@ typedef struct cli_change {
 /* Adds vectors, under the ids of a file unless ids_path is NULL. */
 int cli_index_add(sonde_index *index, const sonde_array *vectors, const char *ids_path, cli_change *change);
 
-/* Says what a command changed in the index file that it wrote. */
-void cli_index_report(const cli_args *args, const sonde_index *index, const char *path,
-                      const cli_change *change);
+/* Writes an index file, and says what a command changed in it. */
+int cli_index_save_changed(const cli_args *args, const sonde_index *index, const char *path,
+                           const cli_change *change);
 
 /* The calibrated curve: what usual recalls take, as a table; the whole, as member "calibration" of a JSON object. */
 void cli_index_points(const sonde_index *index, FILE *file);

@@ -35,9 +35,7 @@ static int run(const cli_args *args)
     if (!code)
         code = add_file(index, args->operands[1], cli_text(args, "ids"), &change);
     if (!code)
-        code = cli_index_save(index, output);
-    if (!code)
-        cli_index_report(args, index, output, &change);
+        code = cli_index_save_changed(args, index, output, &change);
     sonde_index_free(index);
     return code;
 }

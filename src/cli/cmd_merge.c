@@ -38,9 +38,7 @@ static int run(const cli_args *args)
     for (int i = 1; i < args->operand_count && !code; i++)
         code = merge_file(index, args->operands[i], &change);
     if (!code)
-        code = cli_index_save(index, output);
-    if (!code)
-        cli_index_report(args, index, output, &change);
+        code = cli_index_save_changed(args, index, output, &change);
     sonde_index_free(index);
     return code;
 }

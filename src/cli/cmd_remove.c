@@ -55,9 +55,7 @@ static int run(const cli_args *args)
     if (!code)
         code = remove_rows(index, ids, count, &change.removed);
     if (!code)
-        code = cli_index_save(index, output);
-    if (!code)
-        cli_index_report(args, index, output, &change);
+        code = cli_index_save_changed(args, index, output, &change);
     sonde_index_free(index);
     free(ids);
     return code;

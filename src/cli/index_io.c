@@ -64,8 +64,9 @@ int cli_index_add(sonde_index *index, const sonde_array *vectors, const char *id
     return code;
 }
 
-void cli_index_report(const cli_args *args, const sonde_index *index, const char *path,
-                      const cli_change *change)
+/* Says what a command changed in the index file that it wrote. */
+static void report_change(const cli_args *args, const sonde_index *index, const char *path,
+                          const cli_change *change)
 {
     int64_t count = sonde_index_count(index);
     if (cli_has(args, "json")) {
@@ -85,6 +86,15 @@ void cli_index_report(const cli_args *args, const sonde_index *index, const char
                cli_grouped(change->added, added), cli_grouped(change->replaced, replaced),
                cli_grouped(change->removed, removed), cli_grouped(count, all));
     }
+}
+
+int cli_index_save_changed(const cli_args *args, const sonde_index *index, const char *path,
+                           const cli_change *change)
+{
+    int code = cli_index_save(index, path);
+    if (!code)
+        report_change(args, index, path, change);
+    return code;
 }
 
 /* The first point for k that reaches a recall; false if none does. */

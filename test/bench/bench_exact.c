@@ -9,73 +9,19 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "bench.h"
 #include "indexes/index.h"
 
 enum { BATCH = 1000, K = 10, ROUNDS = 5, SINGLES = 60 };
 
-typedef struct matrix {
-    void *data;
-    sonde_array view;
-} matrix;
-
-static _Noreturn void give_up(const char *what)
+static sonde_array make_up(int64_t rows, int64_t columns, uint64_t seed)
 {
-    fprintf(stderr, "bench_exact: %s\n", what);
-    exit(1);
-}
-
-static void must(sonde_status status)
-{
-    if (status != SONDE_OK) give_up(sonde_error_message());
-}
-
-static void *get_memory(size_t bytes)
-{
-    void *memory = malloc(bytes);
-    if (!memory) give_up("no memory");
-    return memory;
-}
-
-/* ---- data ---------------------------------------------------------------------------------------------- */
-
-static matrix read_npy(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    unsigned char start[10];
-    if (!file || fread(start, 1, 10, file) != 10 || memcmp(start, "\x93NUMPY\x01", 7) != 0)
-        give_up("this is no npy file of version 1");
-    size_t length = start[8] | (size_t)start[9] << 8;
-    char *header = get_memory(length + 1);
-    header[fread(header, 1, length, file)] = 0;
-    const char *shape = strstr(header, "'shape': (");
-    long long rows = 0, columns = 0;
-    if (!shape || sscanf(shape, "'shape': (%lld, %lld)", &rows, &columns) != 2)
-        give_up("the npy file holds no matrix");
-    bool half = strstr(header, "<f2") != NULL;
-    if (!half && !strstr(header, "<f4")) give_up("the npy file is neither f32 nor f16");
-    size_t bytes = (size_t)rows * (size_t)columns * (half ? 2 : 4);
-    matrix m = {.data = get_memory(bytes)};
-    if (fread(m.data, 1, bytes, file) != bytes) give_up("the npy file is too short");
-    m.view = half ? sonde_f16(m.data, rows, columns) : sonde_f32(m.data, rows, columns);
-    fclose(file);
-    free(header);
-    return m;
-}
-
-static matrix make_up(int64_t rows, int64_t columns, uint64_t seed)
-{
-    matrix m = {.data = get_memory((size_t)(rows * columns) * sizeof(float))};
-    float *x = m.data;
+    float *x = get_memory((size_t)(rows * columns) * sizeof *x);
     for (int64_t i = 0; i < rows * columns; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         x[i] = (float)(int32_t)(seed >> 32) * 0x1p-31f;
     }
-    m.view = sonde_f32(x, rows, columns);
-    return m;
+    return sonde_f32(x, rows, columns);
 }
 
 /* ---- yardsticks ---------------------------------------------------------------------------------------- */
@@ -177,22 +123,22 @@ int main(int argc, char **argv)
     static const char *const specs[] = {"flat(metric=ip)", "flat(metric=ip, first=none)", "flat(metric=l2)",
                                         "flat(metric=l2, first=none)", "flat(metric=cosine)",
                                         "flat(metric=ip, dtype=f16)", "flat(metric=ip, dtype=f16, first=i8)"};
-    matrix rows = argc > 1 ? read_npy(argv[1]) : make_up(117659, 384, 1);
-    matrix queries = argc > 2 ? read_npy(argv[2]) : make_up(BATCH, rows.view.cols, 2);
-    if (queries.view.rows > BATCH) queries.view.rows = BATCH;
-    if (queries.view.rows == 0 || queries.view.cols != rows.view.cols)
+    sonde_array rows = argc > 1 ? read_npy(argv[1]) : make_up(117659, 384, 1);
+    sonde_array queries = argc > 2 ? read_npy(argv[2]) : make_up(BATCH, rows.cols, 2);
+    if (queries.rows > BATCH) queries.rows = BATCH;
+    if (queries.rows == 0 || queries.cols != rows.cols)
         give_up("rows and queries do not fit together");
-    int64_t *ids = get_memory((size_t)(queries.view.rows * K) * sizeof *ids);
-    float *scores = get_memory((size_t)(queries.view.rows * K) * sizeof *scores);
+    int64_t *ids = get_memory((size_t)(queries.rows * K) * sizeof *ids);
+    float *scores = get_memory((size_t)(queries.rows * K) * sizeof *scores);
     sonde_hits hits = {sizeof hits, 0, ids, scores, NULL, NULL};
-    printf("%lld rows x %lld, %lld queries, k = %d, %s\n", (long long)rows.view.rows,
-           (long long)rows.view.cols,
-           (long long)queries.view.rows, K, sonde__kernels_get()->name);
+    printf("%lld rows x %lld, %lld queries, k = %d, %s\n", (long long)rows.rows,
+           (long long)rows.cols,
+           (long long)queries.rows, K, sonde__kernels_get()->name);
     printf("yardsticks of one thread: tile product in cache %.1f GFLOP/s, reading %.2f GB/s\n",
-           tile_rate(rows.view.cols),
-           read_rate(rows.data, rows.view.rows * rows.view.stride));
+           tile_rate(rows.cols),
+           read_rate(rows.data, rows.rows * rows.stride));
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
-        measure(specs[i], &rows.view, &queries.view, &hits);
+        measure(specs[i], &rows, &queries, &hits);
     free(rows.data);
     free(queries.data);
     free(ids);

@@ -11,6 +11,8 @@
 
 #include "kernels/slots.h"
 
+typedef __m256 vector;
+
 SONDE__INLINE __m256 load_8(const uint8_t *at, int kind)
 {
     switch (kind) {
@@ -86,20 +88,7 @@ SONDE__INLINE void store_some(float *out, int64_t some, __m128 scores)
     _mm_maskstore_ps(out, _mm_cmpgt_epi32(_mm_set1_epi32((int32_t)some), _mm_setr_epi32(0, 1, 2, 3)), scores);
 }
 
-SONDE__INLINE void scores(const float *query, sonde__places rows, int64_t count, int64_t d, float *out, int kind,
-                          bool l2)
-{
-    const sonde__walk walk = sonde__walk_start(rows, count, d * sonde__row_size(kind));
-    for (int64_t i = 0; i < count; i += SONDE__TOGETHER) {
-        const int64_t some = sonde__min_i64(SONDE__TOGETHER, count - i);
-        const __m256 zero = _mm256_setzero_ps();
-        __m256 sum[SONDE__TOGETHER] = {zero, zero, zero, zero};
-        for (int64_t r = 0; r < some; r++)
-            sum[r] = row_sums(query, sonde__walk_row(&walk, i + r), d, &walk, kind, l2);
-        store_some(out + i, some, add_across(sum));
-    }
-}
-
+#include "kernels/scores.h"
 #include "kernels/row_slots.h"
 
 const sonde__kernels sonde__avx2_distance = {

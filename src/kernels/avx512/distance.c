@@ -10,6 +10,8 @@
 
 #include "kernels/slots.h"
 
+typedef __m512 vector;
+
 /* Sixteen elements as f32; those outside the mask are zero and not touched in memory. */
 SONDE__INLINE __m512 load_16(const uint8_t *at, __mmask16 mask, int kind)
 {
@@ -72,20 +74,7 @@ SONDE__INLINE void store_some(float *out, int64_t some, __m128 scores)
     _mm_mask_storeu_ps(out, (__mmask8)((1 << some) - 1), scores);
 }
 
-SONDE__INLINE void scores(const float *query, sonde__places rows, int64_t count, int64_t d, float *out, int kind,
-                          bool l2)
-{
-    const sonde__walk walk = sonde__walk_start(rows, count, d * sonde__row_size(kind));
-    for (int64_t i = 0; i < count; i += SONDE__TOGETHER) {
-        const int64_t some = sonde__min_i64(SONDE__TOGETHER, count - i);
-        const __m512 zero = _mm512_setzero_ps();
-        __m512 sum[SONDE__TOGETHER] = {zero, zero, zero, zero};
-        for (int64_t r = 0; r < some; r++)
-            sum[r] = row_sums(query, sonde__walk_row(&walk, i + r), d, &walk, kind, l2);
-        store_some(out + i, some, add_across(sum));
-    }
-}
-
+#include "kernels/scores.h"
 #include "kernels/row_slots.h"
 
 const sonde__kernels sonde__avx512_distance = {

@@ -12,74 +12,22 @@
 
 #include "kernels/slots.h"
 
-enum { LANES = 32, ROWS = 12, NARROW = 16 };
+enum { LANES = 32, ROWS = 12 };
 
-/* Rows in groups of three around one address each, so that base, index and scale of a load reach all of them. */
-typedef struct row_group {
-    const uint8_t *base[ROWS / 3];
-    int64_t stride;
-} row_group;
+typedef __m512 vector;
+
+SONDE__INLINE vector vector_load(const float *from) { return _mm512_loadu_ps(from); }
+SONDE__INLINE void vector_store(float *to, vector x) { _mm512_storeu_ps(to, x); }
+SONDE__INLINE vector spread(float x) { return _mm512_set1_ps(x); }
 
 /* sum += x * y. GCC 12 may pick a form that overwrites x, and then moves and spills sums; this keeps each in its
  * place. */
-SONDE__INLINE void accumulate(__m512 *sum, __m512 x, __m512 y)
+SONDE__INLINE void accumulate(vector *sum, vector x, vector y)
 {
     __asm__("vfmadd231ps %2, %1, %0" : "+v"(*sum) : "v"(x), "v"(y));
 }
 
-/* One step of k for all rows. */
-SONDE__INLINE void tile_step(const float *panel, const row_group *group, int rows, int64_t k, __m512 sum[][2])
-{
-    __m512 low = _mm512_loadu_ps(panel + k * LANES), high = _mm512_loadu_ps(panel + k * LANES + 16);
-#pragma GCC unroll 12
-    for (int r = 0; r < rows; r++) {
-        __m512 x = _mm512_set1_ps(sonde__load_f32(group->base[r / 3] + r % 3 * group->stride + 4 * k));
-        accumulate(&sum[r][0], x, low);
-        accumulate(&sum[r][1], x, high);
-    }
-}
-
-/* The products over k in [0, d), added to the 32 values that every row starts with. */
-SONDE__INLINE void tile_products(const float *panel, const uint8_t *row, int64_t stride, int rows, int64_t d,
-                                 const float *start, __m512 sum[][2])
-{
-    row_group group = {.stride = stride};
-#pragma GCC unroll 12
-    for (int r = 0; r < rows; r++) {
-        sum[r][0] = _mm512_loadu_ps(start);
-        sum[r][1] = _mm512_loadu_ps(start + 16);
-    }
-#pragma GCC unroll 4
-    for (int g = 0; 3 * g < rows; g++) group.base[g] = row + 3 * g * stride;
-    int64_t k = 0;
-    for (; k + 4 <= d; k += 4) {
-        tile_step(panel, &group, rows, 0, sum);
-        tile_step(panel, &group, rows, 1, sum);
-        tile_step(panel, &group, rows, 2, sum);
-        tile_step(panel, &group, rows, 3, sum);
-        panel += 4 * LANES;
-#pragma GCC unroll 4
-        for (int g = 0; 3 * g < rows; g++) group.base[g] += 16;
-    }
-    for (; k < d; k++) {
-        tile_step(panel, &group, rows, 0, sum);
-        panel += LANES;
-#pragma GCC unroll 4
-        for (int g = 0; 3 * g < rows; g++) group.base[g] += 4;
-    }
-}
-
-SONDE__INLINE void tile_rows(const float *panel, const uint8_t *row, int64_t stride, int rows, int64_t d,
-                             const float *start, float *out)
-{
-    __m512 sum[ROWS][2];
-    tile_products(panel, row, stride, rows, d, start, sum);
-#pragma GCC unroll 12
-    for (int r = 0; r < rows; r++) {
-        _mm512_storeu_ps(out + r * LANES, sum[r][0]);
-        _mm512_storeu_ps(out + r * LANES + 16, sum[r][1]);
-    }
-}
+#include "kernels/tile_products.h"
 
 /* How many rows to take next: the largest group that has a kernel. Rows a multiple of 4 KiB apart all fall on one
  * set of the L1 cache, which has room for eight lines; six of them do not drive each other out. */
@@ -89,37 +37,14 @@ static int64_t rows_next(int64_t left, int64_t stride)
     return left >= 6 ? 6 : left >= 3 ? 3 : left;
 }
 
-static void tile_some(const float *panel, const uint8_t *row, int64_t stride, int64_t rows, int64_t d,
-                      const float *start, float *out)
-{
-    switch (rows) {
-    case ROWS: tile_rows(panel, row, stride, ROWS, d, start, out); break;
-    case 6: tile_rows(panel, row, stride, 6, d, start, out); break;
-    case 3: tile_rows(panel, row, stride, 3, d, start, out); break;
-    case 2: tile_rows(panel, row, stride, 2, d, start, out); break;
-    default: tile_rows(panel, row, stride, 1, d, start, out); break;
-    }
-}
-
-static void tile_f32(const float *panel, const float *rows, int64_t stride, int64_t count, int64_t d, float *out)
-{
-    static const float zeros[LANES];
-    for (int64_t i = 0, some; i < count; i += some) {
-        some = rows_next(count - i, stride);
-        tile_some(panel, (const uint8_t *)rows + i * stride, stride, some, d, zeros, out + i * LANES);
-    }
-}
-
-/* ---- nearest lane --------------------------------------------------------------------------------------------- */
-
 /* The best of each of 16 columns of lanes for one row; `number` is the first lane of the block it was seen in. */
 typedef struct nearest_state {
-    __m512 best, second;
+    vector best, second;
     __m512i number;
 } nearest_state;
 
 /* Strictly greater, so ties stay with the lower number. The order of the operands keeps NaN out of all three. */
-SONDE__INLINE void nearest_keep(nearest_state *state, __m512 score, int64_t first, bool runner_up)
+SONDE__INLINE void nearest_keep(nearest_state *state, vector score, int64_t first, bool runner_up)
 {
     __mmask16 better = _mm512_cmp_ps_mask(score, state->best, _CMP_GT_OQ);
     if (runner_up) state->second = _mm512_max_ps(_mm512_min_ps(state->best, score), state->second);
@@ -140,63 +65,7 @@ static void nearest_finish(const nearest_state *state, int32_t *best, float *sco
     *second = _mm512_reduce_max_ps(_mm512_max_ps(others, state->second));
 }
 
-static void nearest_start(nearest_state *state, int64_t rows)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        state[r].best = state[r].second = _mm512_set1_ps(-INFINITY);
-        state[r].number = _mm512_setzero_si512();
-    }
-}
-
-/* A full group of rows of few columns, for product quantizers: there are too few steps of k to hide the way of the
- * sums through memory, so they are compared while they are in registers. */
-SONDE__INLINE void nearest_narrow(const float *panels, const float *bias, int64_t panel_count, const uint8_t *row,
-                                  int64_t stride, int64_t d, nearest_state *state, bool runner_up)
-{
-    nearest_start(state, ROWS);
-    for (int64_t first = 0; first < panel_count * LANES; first += LANES) {
-        __m512 sum[ROWS][2];
-        tile_products(panels + first * d, row, stride, ROWS, d, bias + first, sum);
-#pragma GCC unroll 12
-        for (int r = 0; r < ROWS; r++) {
-            nearest_keep(&state[r], sum[r][0], first, runner_up);
-            nearest_keep(&state[r], sum[r][1], first + 16, runner_up);
-        }
-    }
-}
-
-/* The general case: the sums of each panel go through memory, so that the loop over k has all registers. */
-static void nearest_wide(const float *panels, const float *bias, int64_t panel_count, const uint8_t *row,
-                         int64_t stride, int64_t rows, int64_t d, nearest_state *state)
-{
-    nearest_start(state, rows);
-    for (int64_t first = 0; first < panel_count * LANES; first += LANES) {
-        float sums[ROWS * LANES];
-        tile_some(panels + first * d, row, stride, rows, d, bias + first, sums);
-        for (int64_t r = 0; r < rows; r++) {
-            nearest_keep(&state[r], _mm512_loadu_ps(sums + r * LANES), first, true);
-            nearest_keep(&state[r], _mm512_loadu_ps(sums + r * LANES + 16), first + 16, true);
-        }
-    }
-}
-
-static void nearest_f32(const float *panels, const float *bias, int64_t panel_count, const float *rows, int64_t stride,
-                        int64_t count, int64_t d, int32_t *best, float *score, float *second)
-{
-    for (int64_t i = 0, some; i < count; i += some) {
-        const uint8_t *row = (const uint8_t *)rows + i * stride;
-        nearest_state state[ROWS];
-        some = rows_next(count - i, stride);
-        if (d > NARROW || some < ROWS)
-            nearest_wide(panels, bias, panel_count, row, stride, some, d, state);
-        else if (second)
-            nearest_narrow(panels, bias, panel_count, row, stride, d, state, true);
-        else
-            nearest_narrow(panels, bias, panel_count, row, stride, d, state, false);
-        for (int64_t r = 0; r < some; r++)
-            nearest_finish(&state[r], &best[i + r], &score[i + r], second ? &second[i + r] : NULL);
-    }
-}
+#include "kernels/tile_f32.h"
 
 /* ---- 8-bit tiles ---------------------------------------------------------------------------------------------- */
 

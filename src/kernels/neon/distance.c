@@ -11,6 +11,8 @@
 
 #include "kernels/slots.h"
 
+typedef float32x4_t vector;
+
 typedef struct eight {
     float32x4_t low, high;
 } eight;
@@ -123,22 +125,14 @@ SONDE__INLINE float32x4_t add_across(const float32x4_t sum[SONDE__TOGETHER])
     return vpaddq_f32(vpaddq_f32(sum[0], sum[1]), vpaddq_f32(sum[2], sum[3]));
 }
 
-SONDE__INLINE void scores(const float *query, sonde__places rows, int64_t count, int64_t d, float *out, int kind,
-                          bool l2)
+SONDE__INLINE void store_some(float *out, int64_t some, float32x4_t scores)
 {
-    const sonde__walk walk = sonde__walk_start(rows, count, d * sonde__row_size(kind));
-    for (int64_t i = 0; i < count; i += SONDE__TOGETHER) {
-        const int64_t some = sonde__min_i64(SONDE__TOGETHER, count - i);
-        const float32x4_t zero = vdupq_n_f32(0);
-        float32x4_t sum[SONDE__TOGETHER] = {zero, zero, zero, zero};
-        float totals[SONDE__TOGETHER];
-        for (int64_t r = 0; r < some; r++)
-            sum[r] = row_sums(query, sonde__walk_row(&walk, i + r), d, &walk, kind, l2);
-        vst1q_f32(totals, add_across(sum));
-        memcpy(out + i, totals, (size_t)some * sizeof *out);
-    }
+    float all[SONDE__TOGETHER];
+    vst1q_f32(all, scores);
+    memcpy(out, all, (size_t)some * sizeof *out);
 }
 
+#include "kernels/scores.h"
 #include "kernels/row_slots.h"
 
 const sonde__kernels sonde__neon_distance = {

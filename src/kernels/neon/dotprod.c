@@ -16,7 +16,7 @@
 #define SLOT_TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
 #endif
 
-enum { LANES = 16, QUADS = LANES / 4, ROWS = 4 };
+enum { LANES = 16, PARTS = LANES / 4, ROWS = 4 };
 
 SONDE__INLINE uint32x4_t add_unsigned(uint32x4_t sum, uint8x16_t a, uint8x16_t b)
 {

@@ -11,7 +11,13 @@
 
 #include "kernels/slots.h"
 
-enum { LANES = 16, QUADS = LANES / 4, ROWS = 4, NARROW = 16 };
+enum { LANES = 16, PARTS = LANES / 4, ROWS = 4 };
+
+typedef float32x4_t vector;
+
+SONDE__INLINE vector vector_load(const float *from) { return vld1q_f32(from); }
+SONDE__INLINE void vector_store(float *to, vector x) { vst1q_f32(to, x); }
+SONDE__INLINE vector spread(float x) { return vdupq_n_f32(x); }
 
 /* sum += column * x[lane]; the lane of the instruction is a constant. */
 SONDE__INLINE float32x4_t add_scaled(float32x4_t sum, float32x4_t column, float32x4_t x, int lane)
@@ -25,27 +31,27 @@ SONDE__INLINE float32x4_t add_scaled(float32x4_t sum, float32x4_t column, float3
 }
 
 /* One step of k for all rows: the element `lane` of each x. */
-SONDE__INLINE void tile_step(const float *panel, const float32x4_t *x, int lane, int rows, float32x4_t sum[][QUADS])
+SONDE__INLINE void tile_step(const float *panel, const float32x4_t *x, int lane, int rows, float32x4_t sum[][PARTS])
 {
-    float32x4_t column[QUADS];
+    float32x4_t column[PARTS];
 #pragma GCC unroll 4
-    for (int q = 0; q < QUADS; q++) column[q] = vld1q_f32(panel + 4 * q);
+    for (int q = 0; q < PARTS; q++) column[q] = vld1q_f32(panel + 4 * q);
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 4
-        for (int q = 0; q < QUADS; q++) sum[r][q] = add_scaled(sum[r][q], column[q], x[r], lane);
+        for (int q = 0; q < PARTS; q++) sum[r][q] = add_scaled(sum[r][q], column[q], x[r], lane);
     }
 }
 
 /* The products over k in [0, d), added to the 16 values that every row starts with. */
 SONDE__INLINE void tile_products(const float *panel, const uint8_t *row, int64_t stride, int rows, int64_t d,
-                                 const float *start, float32x4_t sum[][QUADS])
+                                 const float *start, float32x4_t sum[][PARTS])
 {
     float32x4_t x[ROWS];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 4
-        for (int q = 0; q < QUADS; q++) sum[r][q] = vld1q_f32(start + 4 * q);
+        for (int q = 0; q < PARTS; q++) sum[r][q] = vld1q_f32(start + 4 * q);
     }
     int64_t k = 0;
     for (; k + 4 <= d; k += 4, panel += 4 * LANES) {
@@ -61,38 +67,12 @@ SONDE__INLINE void tile_products(const float *panel, const uint8_t *row, int64_t
     }
 }
 
-SONDE__INLINE void tile_rows(const float *panel, const uint8_t *row, int64_t stride, int rows, int64_t d,
-                             const float *start, float *out)
+/* How many rows to take next: the largest group that has a kernel. */
+static int64_t rows_next(int64_t left, int64_t stride)
 {
-    float32x4_t sum[ROWS][QUADS];
-    tile_products(panel, row, stride, rows, d, start, sum);
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 4
-        for (int q = 0; q < QUADS; q++) vst1q_f32(out + r * LANES + 4 * q, sum[r][q]);
-    }
+    (void)stride;
+    return left >= ROWS ? ROWS : left;
 }
-
-static void tile_some(const float *panel, const uint8_t *row, int64_t stride, int64_t rows, int64_t d,
-                      const float *start, float *out)
-{
-    switch (rows) {
-    case 4: tile_rows(panel, row, stride, 4, d, start, out); break;
-    case 3: tile_rows(panel, row, stride, 3, d, start, out); break;
-    case 2: tile_rows(panel, row, stride, 2, d, start, out); break;
-    default: tile_rows(panel, row, stride, 1, d, start, out); break;
-    }
-}
-
-static void tile_f32(const float *panel, const float *rows, int64_t stride, int64_t count, int64_t d, float *out)
-{
-    static const float zeros[LANES];
-    for (int64_t i = 0; i < count; i += ROWS)
-        tile_some(panel, (const uint8_t *)rows + i * stride, stride, sonde__min_i64(ROWS, count - i), d, zeros,
-                  out + i * LANES);
-}
-
-/* ---- nearest lane --------------------------------------------------------------------------------------------- */
 
 /* The best of each of 4 columns of lanes for one row; `number` is the first lane of the block it was seen in. */
 typedef struct nearest_state {
@@ -125,63 +105,7 @@ static void nearest_finish(const nearest_state *state, int32_t *best, float *sco
     *second = vmaxvq_f32(vmaxq_f32(others, state->second));
 }
 
-static void nearest_start(nearest_state *state, int64_t rows)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        state[r].best = state[r].second = vdupq_n_f32(-INFINITY);
-        state[r].number = vdupq_n_s32(0);
-    }
-}
-
-/* Four rows of few columns, for product quantizers: there are too few steps of k to hide the way of the sums through
- * memory, so they are compared while they are in registers. */
-SONDE__INLINE void nearest_narrow(const float *panels, const float *bias, int64_t panel_count, const uint8_t *row,
-                                  int64_t stride, int64_t d, nearest_state *state, bool runner_up)
-{
-    nearest_start(state, ROWS);
-    for (int64_t first = 0; first < panel_count * LANES; first += LANES) {
-        float32x4_t sum[ROWS][QUADS];
-        tile_products(panels + first * d, row, stride, ROWS, d, bias + first, sum);
-#pragma GCC unroll 4
-        for (int r = 0; r < ROWS; r++) {
-#pragma GCC unroll 4
-            for (int q = 0; q < QUADS; q++) nearest_keep(&state[r], sum[r][q], first + 4 * q, runner_up);
-        }
-    }
-}
-
-/* The general case: the sums of each panel go through memory, so that the loop over k has all registers. */
-static void nearest_wide(const float *panels, const float *bias, int64_t panel_count, const uint8_t *row,
-                         int64_t stride, int64_t rows, int64_t d, nearest_state *state)
-{
-    nearest_start(state, rows);
-    for (int64_t first = 0; first < panel_count * LANES; first += LANES) {
-        float sums[ROWS * LANES];
-        tile_some(panels + first * d, row, stride, rows, d, bias + first, sums);
-        for (int64_t r = 0; r < rows; r++) {
-            for (int q = 0; q < QUADS; q++)
-                nearest_keep(&state[r], vld1q_f32(sums + r * LANES + 4 * q), first + 4 * q, true);
-        }
-    }
-}
-
-static void nearest_f32(const float *panels, const float *bias, int64_t panel_count, const float *rows, int64_t stride,
-                        int64_t count, int64_t d, int32_t *best, float *score, float *second)
-{
-    for (int64_t i = 0; i < count; i += ROWS) {
-        const uint8_t *row = (const uint8_t *)rows + i * stride;
-        const int64_t some = sonde__min_i64(ROWS, count - i);
-        nearest_state state[ROWS];
-        if (d > NARROW || some < ROWS)
-            nearest_wide(panels, bias, panel_count, row, stride, some, d, state);
-        else if (second)
-            nearest_narrow(panels, bias, panel_count, row, stride, d, state, true);
-        else
-            nearest_narrow(panels, bias, panel_count, row, stride, d, state, false);
-        for (int64_t r = 0; r < some; r++)
-            nearest_finish(&state[r], &best[i + r], &score[i + r], second ? &second[i + r] : NULL);
-    }
-}
+#include "kernels/tile_f32.h"
 
 /* ---- 8-bit tiles ---------------------------------------------------------------------------------------------- */
 
