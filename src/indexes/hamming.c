@@ -15,6 +15,9 @@
  * bits would be 268 million lists, nearly all of them empty): then a list holds the buckets of all keys that
  * begin alike, and whoever visits it scores them all. So a search sees each row of the ball, and some more.
  *
+ * With chunks > 1 there is one list of all rows, and what finds them are tables of the code's substrings
+ * (hamming_chunks.c), made when searches come: exact neighbours by codes of 64 or 128 bits.
+ *
  * Source: Salakhutdinov and Hinton, "Semantic hashing" (2009); Grzegorczyk and Kurdziel, "Binary paragraph
  * vectors" (2017). Cost: memory code bytes + 8 (+ row) a row and about 500 bytes a list; a search, the lists
  * that it visits: a few cache misses each, and a few cycles a row in them.
@@ -31,8 +34,13 @@
 #define HAMMING_KEY_BITS 28    /* unless told otherwise */
 #define HAMMING_BUCKET_ROWS 64 /* rows of a list, about, when lists are counted by training rows */
 #define HAMMING_BUCKET_BITS_AUTO 18
-#define HAMMING_BALL_MOST ((int64_t)1 << 20) /* buckets of a ball */
-#define HAMMING_F16_LIMIT 65520.0f           /* from here on f16 rounds to infinity */
+#define HAMMING_CHUNK_BITS_LEAST 16 /* of a chunk's value, where the code has as many, and at most 20 */
+/* Chunks by themselves: from so many training rows on, for codes of so many bits, and so many at most. */
+#define HAMMING_CHUNKS_ROWS ((int64_t)1 << 18)
+#define HAMMING_CHUNKS_CODE 48
+#define HAMMING_CHUNKS_AUTO_MOST 4
+#define HAMMING_BALL_MOST ((int64_t)1 << 20)   /* buckets of a ball */
+#define HAMMING_F16_LIMIT 65520.0f             /* from here on f16 rounds to infinity */
 
 static const sonde__key hamming_keys[] = {
     {"code", SONDE__KEY_SPEC, "lsh", 0, 0, NULL, "quantizer",
@@ -45,6 +53,10 @@ static const sonde__key hamming_keys[] = {
     {"radius", SONDE__KEY_INT, "auto", 0, 64, "auto", NULL,
      "search all buckets whose keys differ in at most so many bits; auto: as many buckets as the wanted "
      "recall needs"},
+    {"chunks", SONDE__KEY_INT, "auto", 1, SONDE__CHUNKS_MOST, "auto", NULL,
+     "1: lists are buckets; more: exact search by tables of so many substrings of the code; auto: bits / "
+     "log2(training rows), rounded up, for metric=hamming, codes of 48 bits or more and 2^18 rows or more, "
+     "if that is at most 4, else 1"},
     {"rerank", SONDE__KEY_WORD, "auto", 0, 0, "auto|code|f16|f32", NULL,
      "what decides among the rows found: whole codes (metric=hamming), or rows that are stored for it; auto: "
      "code for metric=hamming, else f32"},
@@ -110,13 +122,52 @@ static sonde_status hamming_read_key(const sonde__params *params, sonde__hamming
     return SONDE_OK;
 }
 
+/* Bits of a chunk's value: as many as give a table no more values than rows. */
+static void hamming_set_chunks(sonde__hamming *h, int chunks, int64_t rows)
+{
+    int bits = HAMMING_CHUNK_BITS_LEAST;
+    while (bits < SONDE__BUCKET_BITS_MOST && rows >> (bits + 1) > 0) bits++;
+    h->chunks = chunks;
+    if (chunks == 1) return;
+    h->chunk_stride = (int)(hamming_code_bits(h->code) / chunks);
+    h->chunk_bits = (int)sonde__min_i64(bits, h->chunk_stride);
+    h->bucket_bits = 0;
+    h->soft = false;
+}
+
+/* Whether a key that is of buckets was given. */
+static const char *hamming_bucket_key(const sonde__params *params)
+{
+    static const char *const keys[] = {"key_bits", "bucket_bits", "probe"};
+    for (int i = 0; i < 3; i++)
+        if (!sonde__param_is(params, keys[i], "auto")) return keys[i];
+    return NULL;
+}
+
+static sonde_status hamming_read_chunks(const sonde__params *params, sonde__hamming *h)
+{
+    bool given = !sonde__param_is(params, "chunks", "auto");
+    int chunks = given ? (int)sonde__param_int(params, "chunks") : 1;
+    const char *other = chunks > 1 ? hamming_bucket_key(params) : NULL;
+    int64_t bits = hamming_code_bits(h->code);
+    if (other)
+        return sonde__fail(SONDE_INVALID_ARGUMENT,
+                           "hamming: %s is of buckets, and chunks=%d has none; give one", other, chunks);
+    if (chunks > bits)
+        return sonde__fail(SONDE_INVALID_ARGUMENT,
+                           "hamming: chunks=%d is more than the %lld bits of the code", chunks,
+                           (long long)bits);
+    hamming_set_chunks(h, chunks, 0);
+    return SONDE_OK;
+}
+
 static sonde_status hamming_read_radius(const sonde__params *params, sonde__hamming *h)
 {
     h->radius = -1;
     if (sonde__param_is(params, "radius", "auto")) return SONDE_OK;
     h->radius = (int)sonde__param_int(params, "radius");
     int64_t ball = sonde__hamming_ball(h->key_bits, h->radius);
-    if (ball <= HAMMING_BALL_MOST || h->radius >= h->key_bits) return SONDE_OK;
+    if (h->chunks > 1 || ball <= HAMMING_BALL_MOST || h->radius >= h->key_bits) return SONDE_OK;
     return sonde__fail(
         SONDE_INVALID_ARGUMENT,
         "hamming: radius=%d around a key of %d bits is %lld buckets, at most %lld are allowed; say "
@@ -167,9 +218,11 @@ static sonde_status hamming_create(sonde_index *index)
     SONDE_TRY(SONDE_NEW_ZERO(index->runtime, h, 1));
     index->state = h;
     SONDE_TRY(hamming_create_code(index, &h->code));
+    SONDE_TRY(sonde__chunks_create(index->runtime, &h->tables));
     SONDE_TRY(hamming_read_key(index->params, h));
-    SONDE_TRY(hamming_read_radius(index->params, h));
     SONDE_TRY(hamming_read_probe(index->params, h));
+    SONDE_TRY(hamming_read_chunks(index->params, h));
+    SONDE_TRY(hamming_read_radius(index->params, h));
     SONDE_TRY(hamming_read_rerank(index, h));
     hamming_set_layout(index, h);
     return SONDE_OK;
@@ -178,7 +231,10 @@ static sonde_status hamming_create(sonde_index *index)
 static void hamming_drop(sonde_index *index)
 {
     sonde__hamming *h = index->state;
-    if (h) sonde_quantizer_free(h->code);
+    if (h) {
+        sonde_quantizer_free(h->code);
+        sonde__chunks_free(index->runtime, h->tables);
+    }
     sonde__free(index->runtime, h);
 }
 
@@ -206,6 +262,26 @@ static int hamming_choose_bits(const sonde_index *index, const sonde__hamming *h
     int bits = 0, most = (int)sonde__min_i64(h->key_bits, HAMMING_BUCKET_BITS_AUTO);
     while (bits < most && rows >> (bits + 1) >= HAMMING_BUCKET_ROWS) bits++;
     return bits;
+}
+
+/* b / log2(n), rounded up, where that is few: the k-th distances of real embeddings are a fifth to a quarter
+ * of the bits, and with more substrings than HAMMING_CHUNKS_AUTO_MOST each has to be searched too far. */
+static int hamming_choose_chunks(const sonde_index *index, const sonde__hamming *h, int64_t rows)
+{
+    const sonde__params *params = index->params;
+    int64_t bits = hamming_code_bits(h->code);
+    bool asked = hamming_bucket_key(params) || !sonde__param_is(params, "radius", "auto");
+    if (!sonde__param_is(params, "chunks", "auto")) return h->chunks;
+    if (h->rows || asked || rows < HAMMING_CHUNKS_ROWS || bits < HAMMING_CHUNKS_CODE) return 1;
+    int chunks = (int)ceil((double)bits / log2((double)rows));
+    return chunks <= HAMMING_CHUNKS_AUTO_MOST ? chunks : 1;
+}
+
+/* What depends on the number of rows. */
+static void hamming_size_for(const sonde_index *index, sonde__hamming *h, int64_t rows)
+{
+    h->bucket_bits = hamming_choose_bits(index, h, rows);
+    hamming_set_chunks(h, hamming_choose_chunks(index, h, rows), rows);
 }
 
 /* The middle of all reconstructions: half way between the code without bits and the one with all of them.
@@ -262,7 +338,7 @@ static sonde_status hamming_train(sonde_index *index, const sonde_array *rows)
 {
     sonde__hamming *h = index->state, made = *h;
     SONDE_TRY(hamming_create_code(index, &made.code));
-    made.bucket_bits = hamming_choose_bits(index, h, rows->rows);
+    hamming_size_for(index, &made, rows->rows);
     sonde_status status = hamming_train_code(index, rows, made.code);
     if (status == SONDE_OK) status = hamming_set_middle(index, &made);
     if (status != SONDE_OK) {
@@ -315,6 +391,8 @@ static sonde_status hamming_place_chunk(void *context, int64_t begin, int64_t en
 static sonde_status hamming_place(const sonde_index *index, const sonde_array *rows, int32_t *lists)
 {
     hamming_placing p = {index, rows, lists};
+    memset(lists, 0, (size_t)rows->rows * sizeof *lists);
+    if (((const sonde__hamming *)index->state)->bucket_bits == 0) return SONDE_OK;
     return sonde__parallel_for(index->runtime, 0, rows->rows, HAMMING_CHUNK, "place", hamming_place_chunk,
                                &p);
 }
@@ -442,17 +520,19 @@ static sonde_status hamming_check(const sonde_index *index, const sonde__segment
 
 static uint64_t hamming_learned_bytes(const sonde_index *index)
 {
-    const sonde_quantizer *code = ((const sonde__hamming *)index->state)->code;
-    return sizeof(sonde__hamming) + (code->method->learned_bytes ? code->method->learned_bytes(code) : 0);
+    const sonde__hamming *h = index->state;
+    const sonde_quantizer *code = h->code;
+    return sizeof *h + sonde__chunks_bytes(h->tables) +
+           (code->method->learned_bytes ? code->method->learned_bytes(code) : 0);
 }
 
 static sonde_status hamming_estimate(sonde_index *index, int64_t rows, uint64_t *learned, uint64_t *building)
 {
     sonde__hamming *h = index->state;
     int64_t sample = h->code->sample_rows ? h->code->sample_rows : 65536;
-    h->bucket_bits = hamming_choose_bits(index, h, rows);
+    hamming_size_for(index, h, rows);
     hamming_set_layout(index, h);
-    *learned = hamming_learned_bytes(index);
+    *learned = hamming_learned_bytes(index) + sonde__chunks_bytes_for(h, rows);
     /* the sample and the code's own copy of it; the queries of calibration and their candidates */
     *building = (uint64_t)(sonde__min_i64(rows, sample) * 2 * index->dim + SONDE__OWN_QUERIES * index->dim) *
                     4 +
@@ -477,7 +557,8 @@ static sonde_status hamming_same(const sonde_index *a, const sonde_index *b, boo
     uint8_t *left = NULL, *right = NULL;
     uint64_t left_bytes = 0, right_bytes = 0;
     *equal = false;
-    if (x->bucket_bits != y->bucket_bits) return SONDE_OK;
+    if (x->bucket_bits != y->bucket_bits || x->chunks != y->chunks || x->chunk_bits != y->chunk_bits)
+        return SONDE_OK;
     sonde_status status = hamming_image(x->code, &left, &left_bytes);
     if (status == SONDE_OK) status = hamming_image(y->code, &right, &right_bytes);
     if (status == SONDE_OK) *equal = left_bytes == right_bytes && memcmp(left, right, left_bytes) == 0;
@@ -486,14 +567,16 @@ static sonde_status hamming_same(const sonde_index *a, const sonde_index *b, boo
     return status;
 }
 
-static int64_t hamming_max_effort(const sonde_index *index) { return index->lists; }
-
 /* ---- files ------------------------------------------------------------------------------------------- */
 
 static sonde_status hamming_save(const sonde_index *index, sonde__writer *writer)
 {
     const sonde__hamming *h = index->state;
     SONDE_TRY(sonde__write_int(writer, "bucket_bits", h->bucket_bits));
+    if (h->chunks > 1) {
+        SONDE_TRY(sonde__write_int(writer, "chunks", h->chunks));
+        SONDE_TRY(sonde__write_int(writer, "chunk_bits", h->chunk_bits));
+    }
     return sonde__quantizer_write(h->code, writer, "code");
 }
 
@@ -513,6 +596,24 @@ static sonde_status hamming_load_code(const sonde_index *index, sonde__reader *r
                        sonde_quantizer_spec(*code), (long long)index->dim);
 }
 
+/* Files without chunks do not speak of them. */
+static sonde_status hamming_load_chunks(const sonde_index *index, sonde__reader *reader, sonde__hamming *h)
+{
+    int64_t chunks = 1, bits = 0, most = sonde__min_i64(SONDE__CHUNKS_MOST, hamming_code_bits(h->code));
+    if (sonde__reader_has(reader, "chunks")) SONDE_TRY(sonde__read_int(reader, "chunks", 2, most, &chunks));
+    if (!sonde__param_is(index->params, "chunks", "auto") && chunks != h->chunks)
+        return sonde__fail(SONDE_CORRUPT, "the file says chunks=%lld, the spec %d", (long long)chunks,
+                           h->chunks);
+    if (chunks > 1 && h->bucket_bits > 0)
+        return sonde__fail(SONDE_CORRUPT, "the file says chunks=%lld and bucket_bits=%d", (long long)chunks,
+                           h->bucket_bits);
+    hamming_set_chunks(h, (int)chunks, (int64_t)1 << SONDE__BUCKET_BITS_MOST);
+    if (chunks == 1) return SONDE_OK;
+    SONDE_TRY(sonde__read_int(reader, "chunk_bits", 1, h->chunk_bits, &bits));
+    h->chunk_bits = (int)bits;
+    return SONDE_OK;
+}
+
 static sonde_status hamming_load(sonde_index *index, sonde__reader *reader)
 {
     sonde__hamming *h = index->state;
@@ -524,6 +625,7 @@ static sonde_status hamming_load(sonde_index *index, sonde__reader *reader)
                            h->bucket_bits);
     SONDE_TRY(hamming_load_code(index, reader, &h->code));
     h->bucket_bits = (int)bits;
+    SONDE_TRY(hamming_load_chunks(index, reader, h));
     hamming_set_layout(index, h);
     return hamming_set_middle(index, h);
 }
@@ -533,8 +635,9 @@ const sonde__index_method sonde__index_hamming = {
         {.name = "hamming",
          .summary =
              "semantic hashing: rows in buckets by the first bits of a binary code; a search visits the "
-             "buckets whose bits differ least",
-         .source = "Salakhutdinov and Hinton 2009; Grzegorczyk and Kurdziel 2017",
+             "buckets whose bits differ least; multi-index hashing of longer codes",
+         .source =
+             "Salakhutdinov and Hinton 2009; Norouzi, Punjani and Fleet 2012; Grzegorczyk and Kurdziel 2017",
          .keys = hamming_keys,
          .inputs = hamming_inputs},
     .create = hamming_create,
@@ -551,5 +654,5 @@ const sonde__index_method sonde__index_hamming = {
     .same = hamming_same,
     .drop = hamming_drop,
     .learned_bytes = hamming_learned_bytes,
-    .max_effort = hamming_max_effort,
+    .max_effort = sonde__hamming_most,
 };

@@ -21,6 +21,9 @@
  * Filters that allow few rows are answered from those rows alone; and whoever has found fewer than k goes on
  * with four times as many buckets, in the end all, so k hits come back whenever k exist.
  *
+ * With chunks the effort is a number of steps (hamming_chunks.c), all distances below it are covered, and
+ * there are no buckets.
+ *
  * Cost: a bucket three cache misses, asked for ahead; a row one popcount for each 8 bytes; p masks
  * O(p log p).
  *
@@ -34,7 +37,6 @@
 #include "indexes/direct.h"
 
 #define PROBE_BLOCK 1024  /* rows whose distances are computed at a time */
-#define PROBE_TOGETHER 16 /* distances that are looked at together */
 #define PROBE_QUERIES 8   /* of a work item */
 #define PROBE_AHEAD 16    /* buckets between asking for one and reading it, in two steps */
 #define PROBE_EMPTY 8     /* more than rows / 8 probes: mostly empty buckets, so all are visited */
@@ -154,27 +156,30 @@ typedef struct probe_plan {
     sonde__search *search;
     const sonde__hamming *hamming;
     bool by_rows;   /* visited rows are scored on themselves, so there is nothing left to score again */
-    int64_t probes; /* buckets of a query, at most */
-    int64_t keep;   /* candidates to be scored again; 0: scores of codes are final */
-    int64_t first;  /* query that the work items count from */
-    bool soft; /* each query has an order of its own; else by weight, also where all are visited anyway */
+    int64_t probes; /* buckets, or steps, of a query, at most; and all that there are */
+    int64_t most;
+    int64_t keep;  /* candidates to be scored again; 0: scores of codes are final */
+    int64_t first; /* query that the work items count from */
+    bool soft;     /* each query has an order of its own; else by weight, also where all are visited anyway */
     const sonde__place *places; /* the rows that a filter allows, if they are few */
     int64_t place_count;
+    sonde__chunk_view chunks; /* where the index has them */
 } probe_plan;
 
-static bool probe_all(const probe_plan *p) { return p->probes == p->search->index->lists; }
+static bool probe_all(const probe_plan *p) { return p->probes == p->most; }
 
 /* Buckets for the wanted recall, or for the ball that the spec asks for. */
 static int64_t probe_count(const sonde__search *search, const sonde__hamming *h, int64_t allowed)
 {
-    int64_t live = sonde__live_rows(search->snapshot), lists = search->index->lists, probes, refine = 1;
+    int64_t live = sonde__live_rows(search->snapshot), most = sonde__hamming_most(search->index), probes,
+            refine = 1;
     if (search->effort > 0) return search->effort;
-    if (search->recall >= 0.9999f) return lists;
-    if (h->radius >= 0) return sonde__hamming_ball(h->bucket_bits, h->radius);
+    if (search->recall >= 0.9999f) return most;
+    if (h->radius >= 0) return h->chunks > 1 ? h->radius + 1 : sonde__hamming_ball(h->bucket_bits, h->radius);
     int64_t k = allowed > 0 ? (int64_t)((double)search->k * (double)live / (double)allowed) : search->k;
     sonde__curve_choose(atomic_load(&search->index->curve), live, sonde__max_i64(1, sonde__min_i64(k, live)),
-                        search->recall, lists, &probes, &refine);
-    return probes;
+                        search->recall, most, &probes, &refine);
+    return (probes + h->chunks - 1) / h->chunks * h->chunks; /* whole rounds of the chunks */
 }
 
 static void probe_make_plan(sonde__search *search, int64_t allowed, probe_plan *p)
@@ -183,9 +188,9 @@ static void probe_make_plan(sonde__search *search, int64_t allowed, probe_plan *
     const sonde__hamming *h = index->state;
     int64_t live = sonde__live_rows(search->snapshot);
     bool sieve = search->refine > 1 && !search->top[0].range; /* codes say which rows are worth a look */
-    *p = (probe_plan){.search = search, .hamming = h};
-    p->probes = sonde__min_i64(index->lists, probe_count(search, h, allowed));
-    if (p->probes > live / PROBE_EMPTY) p->probes = index->lists;
+    *p = (probe_plan){.search = search, .hamming = h, .most = sonde__hamming_most(index)};
+    p->probes = sonde__min_i64(p->most, probe_count(search, h, allowed));
+    if (h->chunks == 1 && p->probes > live / PROBE_EMPTY) p->probes = p->most;
     p->soft = h->soft && !probe_all(p);
     p->by_rows = h->rows && !sieve;
     if (h->rows && sieve) p->keep = sonde__min_i64(sonde__max_i64(live, 1), search->k * search->refine);
@@ -301,14 +306,6 @@ static sonde_status probe_open(const probe_plan *p, int64_t number, sonde__scrat
 
 /* ---- one bucket -------------------------------------------------------------------------------------- */
 
-/* The largest distance that still has a chance. */
-static int32_t probe_reach(const sonde__top *top)
-{
-    if (top->threshold < -(float)SONDE__MAX_DIM) return SONDE__MAX_DIM;
-    if (top->threshold > 0) return -1;
-    return (int32_t)ceilf(-top->threshold) - 1; /* a score must be above the threshold */
-}
-
 /* Codes of up to 32 bits, the usual length of an address: for these a call of the kernel costs more than it
  * does. The bits of four rows are counted side by side, in pairs, nibbles and bytes. */
 static void probe_distances_4(const uint8_t *code, const uint8_t *codes, int64_t count, int32_t *distance)
@@ -326,19 +323,11 @@ static void probe_distances_4(const uint8_t *code, const uint8_t *codes, int64_t
     }
 }
 
-/* Whether any of PROBE_TOGETHER rows is within reach. */
-static bool probe_any(const int32_t *distance, int32_t reach)
-{
-    int32_t any = 0;
-    for (int i = 0; i < PROBE_TOGETHER; i++) any |= distance[i] <= reach;
-    return any;
-}
-
 /* At most PROBE_BLOCK rows of a segment, by their codes. */
 static void probe_block(probe_query *q, const sonde__segment *segment, sonde__place first_place,
                         int64_t first, int64_t count)
 {
-    int32_t distance[PROBE_BLOCK + PROBE_TOGETHER];
+    int32_t distance[PROBE_BLOCK + SONDE__HAMMING_TOGETHER];
     uint64_t mask[PROBE_BLOCK / 64];
     int64_t width = q->plan->hamming->code->code_bytes;
     const uint8_t *codes = segment->column[SONDE__HAMMING_CODE] + first * width;
@@ -346,17 +335,14 @@ static void probe_block(probe_query *q, const sonde__segment *segment, sonde__pl
     if (masked && sonde__filter_mask(q->lane.filter, segment, first, count, mask) == 0) return;
     if (width == 4) probe_distances_4(q->code, codes, count, distance);
     else sonde__kernels_get()->hamming(q->code, codes, width, count, width, distance);
-    for (int i = 0; i < PROBE_TOGETHER; i++) distance[count + i] = INT32_MAX;
-    int32_t reach = probe_reach(q->lane.top);
-    for (int64_t i = 0; i < count; i++) {
-        if (i % PROBE_TOGETHER == 0 && !probe_any(distance + i, reach)) {
-            i += PROBE_TOGETHER - 1;
-            continue;
-        }
-        if (distance[i] > reach || (masked && !(mask[i >> 6] >> (i & 63) & 1))) continue;
+    for (int i = 0; i < SONDE__HAMMING_TOGETHER; i++) distance[count + i] = INT32_MAX;
+    int32_t reach = sonde__hamming_reach(q->lane.top);
+    for (int64_t i = sonde__hamming_within(distance, 0, count, reach); i < count;
+         i = sonde__hamming_within(distance, i + 1, count, reach)) {
+        if (masked && !(mask[i >> 6] >> (i & 63) & 1)) continue;
         sonde__top_push(q->lane.top, -(float)distance[i], segment->ids[first + i],
                         first_place + (sonde__place)(first + i));
-        reach = probe_reach(q->lane.top);
+        reach = sonde__hamming_reach(q->lane.top);
     }
 }
 
@@ -410,7 +396,7 @@ static sonde_status probe_walk(probe_query *q, const uint32_t *mask, int64_t beg
                 near = sonde__min_i64(i + PROBE_AHEAD / 2, end - 1);
         probe_ask(snapshot, home ^ mask[far], home ^ mask[near]);
         probe_ask_rows(snapshot, home ^ mask[sonde__min_i64(i + PROBE_AHEAD / 4, end - 1)], column);
-        if (p->by_rows || __builtin_popcount(mask[i]) <= probe_reach(q->lane.top))
+        if (p->by_rows || __builtin_popcount(mask[i]) <= sonde__hamming_reach(q->lane.top))
             SONDE_TRY(probe_bucket(q, home ^ mask[i]));
         else *over = !p->soft;
     }
@@ -433,6 +419,23 @@ static sonde_status probe_stretch(probe_query *q, int64_t begin, int64_t end, bo
     return status;
 }
 
+static sonde_status probe_chunks(probe_query *q, int64_t wanted, bool *all)
+{
+    const probe_plan *p = q->plan;
+    sonde__scorer scorer = probe_row_scorer(p->search->index);
+    sonde__chunk_search search = {.view = &p->chunks,
+                                  .code = q->code,
+                                  .steps = p->probes,
+                                  .wanted = wanted,
+                                  .rows = p->by_rows ? &scorer : NULL,
+                                  .lane = &q->lane,
+                                  .scratch = q->scratch};
+    SONDE_TRY(sonde__chunks_visit(&search));
+    q->scored = search.seen;
+    *all = search.all;
+    return SONDE_OK;
+}
+
 /* As many buckets as planned, and on until k rows are found. By weight it goes in stretches, since it may be
  * over soon. *all: no row is left that could be a hit. */
 static sonde_status probe_visit(probe_query *q, bool *all)
@@ -442,6 +445,7 @@ static sonde_status probe_visit(probe_query *q, bool *all)
     int64_t wanted = sonde__min_i64(p->search->k, sonde__live_rows(p->search->snapshot));
     int64_t end = p->soft ? p->probes : sonde__min_i64(p->probes, PROBE_STRETCH);
     bool over = false;
+    if (p->hamming->chunks > 1) return probe_chunks(q, wanted, all);
     for (;;) {
         SONDE_TRY(probe_stretch(q, begin, end, &over));
         bool lacking = !q->lane.top->range && q->lane.top->count < wanted;
@@ -583,6 +587,7 @@ static sonde_status probe_some(sonde__search *search, int64_t first, int64_t cou
     p.first = first;
     SONDE_TRY(sonde__scratch_take(search->runtime, &scratch));
     sonde_status status = filter ? probe_few(&p, allowed, scratch) : SONDE_OK;
+    if (status == SONDE_OK && p.hamming->chunks > 1) status = sonde__chunks_open(search, scratch, &p.chunks);
     if (status == SONDE_OK) status = probe_run(&p, count);
     sonde__scratch_give(search->runtime, scratch);
     return status;

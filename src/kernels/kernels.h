@@ -109,6 +109,9 @@ typedef struct sonde__kernels {
                         int64_t count, int64_t d, int32_t *best, float *score, float *second);
 
     /* -- selection ----------------------------------------------------------------------------------------------- */
+    /* For each column of a tile (count >= 1 rows of `lanes`, a multiple of 8) the row whose entry + bias[row] is the largest,
+     * the first of equal ones. NaN wins nowhere; row 0 where nothing else is there. The same on all sets. */
+    void (*best_rows)(const float *tile, int64_t count, int64_t lanes, const float *bias, int32_t *best);
     /* Positions i with values[i] > threshold, ascending; returns how many. */
     int64_t (*above)(const float *values, int64_t count, float threshold, int32_t *positions);
     /* The same for values[i] < threshold of integers (Hamming). */
@@ -146,6 +149,10 @@ typedef struct sonde__kernels {
     void (*axpy)(float a, const float *x, int64_t n, float *y); /* y += a x */
     uint32_t (*crc32c)(uint32_t crc, const void *data, uint64_t bytes); /* Castagnoli; start with 0 */
     void (*fht)(float *x, int64_t n); /* Walsh-Hadamard in place, n a power of two, unscaled */
+    /* The other steps of fast rotations. The same on all sets: signs flipped where bit i of `bits` is set, n a multiple of 8; and
+     * (x, y) of the two halves becomes (x + y, x - y) times scale. */
+    void (*flip_signs)(float *x, const uint8_t *bits, int64_t n);
+    void (*kac_step)(float *x, int64_t half, float scale);
     int64_t (*first_nonfinite)(const float *x, int64_t count); /* position, or -1 */
 
     /* -- logits (one row of a vocabulary) -------------------------------------------------------------------------- */

@@ -56,40 +56,20 @@ static int64_t fht_power_within(int64_t d)
     return t;
 }
 
-/* Four entries at a time; the masks of a nibble of signs come from a table, because bits taken one by one cost more than the
- * transforms. */
-#define FHT_MASK(n) {(n) & 1 ? 1u << 31 : 0, (n) & 2 ? 1u << 31 : 0, (n) & 4 ? 1u << 31 : 0, (n) & 8 ? 1u << 31 : 0}
-static const uint32_t fht_masks[16][4] = {
-    FHT_MASK(0), FHT_MASK(1), FHT_MASK(2),  FHT_MASK(3),  FHT_MASK(4),  FHT_MASK(5),  FHT_MASK(6),  FHT_MASK(7),
-    FHT_MASK(8), FHT_MASK(9), FHT_MASK(10), FHT_MASK(11), FHT_MASK(12), FHT_MASK(13), FHT_MASK(14), FHT_MASK(15)};
+static void fht_hadamard(int64_t t, float *x)
+{
+    const sonde__kernels *kernels = sonde__kernels_get();
+    const float *terms[] = {x}, scale = 1 / sqrtf((float)t);
+    kernels->fht(x, t);
+    kernels->combine(terms, &scale, 1, t, x);
+}
 
 static void fht_flip_signs(const uint8_t *signs, int64_t padded, float *x)
 {
-    for (int64_t i = 0; i < padded; i += 4) {
-        const uint32_t *mask = fht_masks[signs[i / 8] >> (i & 4) & 15];
-        uint32_t entries[4];
-        memcpy(entries, x + i, sizeof entries);
-        for (int j = 0; j < 4; j++) entries[j] ^= mask[j];
-        memcpy(x + i, entries, sizeof entries);
-    }
+    sonde__kernels_get()->flip_signs(x, signs, padded);
 }
 
-static void fht_hadamard(int64_t t, float *x)
-{
-    sonde__kernels_get()->fht(x, t);
-    float scale = 1 / sqrtf((float)t);
-    for (int64_t i = 0; i < t; i++) x[i] *= scale;
-}
-
-static void fht_kac_step(int64_t half, float *x)
-{
-    const float scale = 0.70710678f;
-    for (int64_t i = 0; i < half; i++) {
-        float a = x[i], b = x[i + half];
-        x[i] = (a + b) * scale;
-        x[i + half] = (a - b) * scale;
-    }
-}
+static void fht_kac_step(int64_t half, float *x) { sonde__kernels_get()->kac_step(x, half, 0.70710678f); }
 
 /* Where round `round` transforms: the first t entries or the last t. */
 static float *fht_part(float *x, int round, int64_t padded, int64_t t)

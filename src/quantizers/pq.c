@@ -193,6 +193,10 @@ uint64_t sonde__pq_learned_bytes(const sonde_quantizer *quantizer)
 void sonde__pq_nearest(const sonde__pq *pq, const float *y, int64_t ldy, int64_t n, uint16_t *values)
 {
     int32_t nearest[PQ_ENCODE_ROWS];
+    if (sonde__pq_lanes(pq)) {
+        sonde__pq_lanes_nearest(pq, y, ldy, n, values);
+        return;
+    }
     for (int64_t first = 0; first < n; first += PQ_ENCODE_ROWS) {
         int64_t count = sonde__min_i64(PQ_ENCODE_ROWS, n - first);
         for (int64_t j = 0; j < pq->m; j++) {

@@ -2,6 +2,7 @@
  *
  *   pq.c        parts, codes, scans, files: the method pq
  *   pq_frame.c  the linear map in front of the parts (opq, loss=moment)
+ *   pq_lanes.c  the nearest of few centroids
  *   pq_train.c  codebooks by k-means, and the choice of a loss by held-out queries
  *   pq_score.c  the score-aware loss: encoding and codebooks
  *   opq.c       the method opq: the same with a learned rotation
@@ -103,6 +104,13 @@ void sonde__pq_learned_drop(sonde_runtime *runtime, sonde__pq_learned *learned);
 void sonde__pq_nearest(const sonde__pq *pq, const float *y, int64_t ldy, int64_t n, uint16_t *values);
 /* Makes the quantizer's hooks work on a pq, which it owns from then on, also on failure. */
 sonde_status sonde__pq_attach(sonde_quantizer *quantizer, sonde__pq *pq);
+
+/* ---- pq_lanes.c ------------------------------------------------------------------------------------------------- */
+
+/* Whether parts have few enough centroids and columns for it. */
+bool sonde__pq_lanes(const sonde__pq *pq);
+/* What sonde__pq_nearest does, for such parts. */
+void sonde__pq_lanes_nearest(const sonde__pq *pq, const float *y, int64_t ldy, int64_t n, uint16_t *values);
 
 /* ---- pq_score.c ------------------------------------------------------------------------------------------------- */
 

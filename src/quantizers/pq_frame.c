@@ -15,7 +15,7 @@
 #include "linalg/linalg.h"
 #include "quantizers/pq.h"
 
-#define FRAME_ROWS 32
+#define FRAME_ROWS 48 /* that are mapped together: whole groups of the tile kernels, which take 12 or 6 */
 
 /* A little of the mean variance is added, so that directions in which no query points can be mapped back. */
 #define FRAME_GUARD 1e-4

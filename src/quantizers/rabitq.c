@@ -13,13 +13,16 @@
  *
  *     f = sqrt((scale^2 |w|^2 - |r|^2) / (D - 1)) = |r| tan(angle of r and w) / sqrt(D - 1).
  *
- * The squared length of a row is known without that error: |r|^2 is stored, |x|^2 is about |r|^2 + |c|^2 + 2
- * <c, x' - c>, which makes the error of l2 that of 2 <q - c, r>. errors() gives eps0 f max(|q|, |q - c|),
- * good for both. Being a projection of a random direction, the error has lighter tails than a Gaussian: it is
- * within 1.9 f |q| in 94 % of the pairs, within 3.3 f |q|, the default, in 99.9 %. Without rotation nothing
- * is promised.
+ * The centre is one direction of the query that all rows share, so w is made to keep <c, x' - x> near 0 too,
+ * for almost nothing (rabitq_align.c): |q| above is then the length of what of q is orthogonal to c, for l2
+ * and for inner products.
  *
- * Code: the top bits of all columns, which are the 1-bit code of the row; then the second bits, and so on:
+ * |r|^2 is stored, and |x|^2 is about |r|^2 + |c|^2 + 2 <c, x' - c>, which makes the error of l2 that of 2 <q
+ * - c, r>. errors() gives eps0 f max(|q|, |q - c|), good for both, and for codes that could not be aligned.
+ * Being a projection of a random direction, the error has lighter tails than a Gaussian: it is within 1.9 f
+ * |q| in 94 % of the pairs, within 3.3 f |q|, the default, in 99.9 %. Without rotation nothing is promised.
+ *
+ * Code: the top bits of all columns, which are a 1-bit code of the row; then the second bits, and so on:
  *
  *     [plane of the top bits, D / 8 bytes] ... [plane of the lowest bits]     column 8 p + t: byte p, bit t
  *     [f32 scale][f32 |r|][f32 scale of the 1-bit code, where bits > 1]
@@ -29,8 +32,8 @@
  * 1-bit code for fast scan; its estimate leaves <q, c> out, which is the same for all rows (scan gives it for
  * the code that is all zero).
  *
- * Cost: encoding 4 D log2(D) additions and about 10 D bits operations a row, with fit=exact 5 to 20 times
- * that; scan D bits / 4 lookups a row.
+ * Cost: encoding 4 D log2(D) additions and about 10 D bits + 30 D operations a row, with fit=exact 5 to 20
+ * times that; scan D bits / 4 lookups a row.
  *
  * Gao, Long: RaBitQ (SIGMOD 2024); Gao et al.: Practical and Asymptotically Optimal Quantization of
  * High-Dimensional Vectors in Euclidean Space for Approximate Nearest Neighbor Search (SIGMOD 2025).
@@ -69,6 +72,7 @@ struct rabitq {
     uint8_t *signs; /* NULL: no rotation */
     float *centre;  /* dim values; NULL: none, or not trained yet */
     float *turned;  /* the same rotated, `padded` values */
+    double length;  /* of the centre */
 };
 
 /* What goes with the planes of a code. */
@@ -157,6 +161,7 @@ static sonde_status rabitq_adopt(sonde_quantizer *quantizer, float *centre)
     sonde__free(quantizer->runtime, rabitq->turned);
     rabitq->centre = centre;
     rabitq->turned = turned;
+    rabitq->length = rabitq_length(centre, quantizer->dim);
     return SONDE_OK;
 }
 
@@ -211,20 +216,26 @@ static void rabitq_pack(const struct rabitq *rabitq, const uint8_t *u, uint8_t *
 static const uint64_t rabitq_spread[256] = {RABITQ_SPREAD_64(0), RABITQ_SPREAD_64(64), RABITQ_SPREAD_64(128),
                                             RABITQ_SPREAD_64(192)};
 
-/* The `padded` values w of a code; columns that do not count are 0. */
+/* w = u - middle; columns that do not count are 0. */
+static void rabitq_to_weights(const struct rabitq *rabitq, const uint8_t *u, float *w)
+{
+    float middle = rabitq_middle(rabitq);
+    sonde__kernels_get()->to_f32[SONDE__ROW_U8](u, rabitq->padded, w);
+    for (int64_t j = 0; j < rabitq->live; j++) w[j] -= middle;
+    for (int64_t j = rabitq->live; j < rabitq->padded; j++) w[j] = 0;
+}
+
+/* The `padded` values w of a code. */
 static void rabitq_weights(const struct rabitq *rabitq, const uint8_t *planes, float *w)
 {
     int64_t bytes = rabitq_plane_bytes(rabitq);
-    float middle = rabitq_middle(rabitq);
     uint8_t u[RABITQ_DIM];
     for (int64_t p = 0; p < bytes; p++) {
         uint64_t eight = 0;
         for (int b = 0; b < rabitq->bits; b++) eight = 2 * eight + rabitq_spread[planes[b * bytes + p]];
         memcpy(u + 8 * p, &eight, sizeof eight);
     }
-    sonde__kernels_get()->to_f32[SONDE__ROW_U8](u, rabitq->padded, w);
-    for (int64_t j = 0; j < rabitq->live; j++) w[j] -= middle;
-    for (int64_t j = rabitq->live; j < rabitq->padded; j++) w[j] = 0;
+    rabitq_to_weights(rabitq, u, w);
 }
 
 /* ---- codes --------------------------------------------------------------------------------------------- */
@@ -233,6 +244,8 @@ static void rabitq_weights(const struct rabitq *rabitq, const uint8_t *planes, f
 struct rabitq_work {
     float *r, *o; /* `padded` values each */
     float *room;  /* of the exact fit, or NULL */
+    float *slack; /* `padded` values each, for the alignment */
+    int32_t *columns;
     uint8_t *u;
 };
 
@@ -242,6 +255,8 @@ static sonde_status rabitq_work_take(const struct rabitq *rabitq, sonde__scratch
     SONDE_TRY(SONDE_SCRATCH(scratch, work->r, rabitq->padded));
     SONDE_TRY(SONDE_SCRATCH(scratch, work->o, rabitq->padded));
     SONDE_TRY(SONDE_SCRATCH(scratch, work->u, rabitq->padded));
+    SONDE_TRY(SONDE_SCRATCH(scratch, work->slack, rabitq->padded));
+    SONDE_TRY(SONDE_SCRATCH(scratch, work->columns, rabitq->padded));
     work->room = NULL;
     if (rabitq->exact) SONDE_TRY(SONDE_SCRATCH(scratch, work->room, SONDE__RABITQ_ROOM));
     return SONDE_OK;
@@ -282,21 +297,34 @@ static double rabitq_direction(const sonde_quantizer *quantizer, const float *x,
     return 2 * length;
 }
 
+/* Makes the error of the row's numbers orthogonal to the centre. */
+static void rabitq_align(const struct rabitq *rabitq, double length, const struct rabitq_work *work)
+{
+    float along;
+    if (!(rabitq->length > 0)) return;
+    sonde__kernels_get()->ip_rows[SONDE__ROW_F32](work->o, rabitq->turned, 0, 1, rabitq->live, &along);
+    const sonde__rabitq_aim aim = {.o = work->o, .centre = rabitq->turned, .row2 = length * length,
+                                   .centre2 = rabitq->length * rabitq->length, .along = along,
+                                   .slack = work->slack, .columns = work->columns, .d = rabitq->live,
+                                   .bits = rabitq->bits};
+    sonde__rabitq_align(&aim, work->r, work->u);
+}
+
 static void rabitq_encode_row(const sonde_quantizer *quantizer, const float *x,
                               const struct rabitq_work *work, uint8_t *code)
 {
     const struct rabitq *rabitq = quantizer->state;
     double length = rabitq_direction(quantizer, x, work), most = rabitq_most_scale(rabitq);
+    float product;
     memset(code, 0, (size_t)quantizer->code_bytes);
     if (length == 0) return;
     sonde__rabitq_fit(work->o, rabitq->live, rabitq->bits, work->room, work->u);
     memset(work->u + rabitq->live, 0, (size_t)(rabitq->padded - rabitq->live));
+    rabitq_to_weights(rabitq, work->u, work->r);
+    rabitq_align(rabitq, length, work);
     rabitq_pack(rabitq, work->u, code);
-    float first = 0.5f * rabitq_absolute_sum(work->o, rabitq->live), product = first;
-    if (rabitq->bits > 1) {
-        rabitq_weights(rabitq, code, work->r);
-        sonde__kernels_get()->ip_rows[SONDE__ROW_F32](work->o, work->r, 0, 1, rabitq->live, &product);
-    }
+    sonde__kernels_get()->ip_rows[SONDE__ROW_F32](work->o, work->r, 0, 1, rabitq->live, &product);
+    float first = rabitq->bits > 1 ? 0.5f * rabitq_absolute_sum(work->o, rabitq->live) : product;
     struct rabitq_factors factors = {.scale = (float)fmin(length / product, most),
                                      .length = (float)fmin(length, RABITQ_LONGEST),
                                      .first_scale = (float)fmin(length / first, most)};
@@ -484,7 +512,8 @@ static float rabitq_nibble_offset(const sonde_quantizer *quantizer, const float 
 {
     const struct rabitq *rabitq = quantizer->state;
     double sum = 0;
-    for (int64_t j = 0; rabitq->centre && j < quantizer->dim; j++) sum += (double)query[j] * rabitq->centre[j];
+    for (int64_t j = 0; rabitq->centre && j < quantizer->dim; j++)
+        sum += (double)query[j] * rabitq->centre[j];
     return (float)sum;
 }
 
@@ -522,13 +551,12 @@ static void rabitq_errors(const sonde_quantizer *quantizer, const float *query, 
 {
     const struct rabitq *rabitq = quantizer->state;
     double reach = rabitq_reach(quantizer, query), eps0 = sonde__param_real(quantizer->params, "eps0");
-    double centre = rabitq->centre ? rabitq_length(rabitq->centre, quantizer->dim) : 0;
     double freedom = (double)sonde__max_i64(1, rabitq->live - 1);
     for (int64_t i = 0; i < n; i++) {
         struct rabitq_factors factors = rabitq_factors_of(rabitq, codes + i * stride);
         double length = factors.length, scale = factors.scale;
         double apart2 = scale * scale * rabitq_weight2(rabitq, codes + i * stride) - length * length;
-        double rounding = RABITQ_ROUNDING * (length + centre);
+        double rounding = RABITQ_ROUNDING * (length + rabitq->length);
         error[i] = (float)fmin(reach * (eps0 * sqrt(fmax(apart2, 0) / freedom) + rounding), FLT_MAX);
     }
 }
@@ -538,7 +566,6 @@ static void rabitq_norms(const sonde_quantizer *quantizer, const uint8_t *codes,
                          float *norm2)
 {
     const struct rabitq *rabitq = quantizer->state;
-    double centre = rabitq->centre ? rabitq_length(rabitq->centre, quantizer->dim) : 0;
     float w[RABITQ_DIM], product = 0;
     for (int64_t i = 0; i < n; i++) {
         struct rabitq_factors factors = rabitq_factors_of(rabitq, codes + i * stride);
@@ -546,7 +573,7 @@ static void rabitq_norms(const sonde_quantizer *quantizer, const uint8_t *codes,
             rabitq_weights(rabitq, codes + i * stride, w);
             sonde__kernels_get()->ip_rows[SONDE__ROW_F32](rabitq->turned, w, 0, 1, rabitq->live, &product);
         }
-        double sum = (double)factors.length * factors.length + centre * centre +
+        double sum = (double)factors.length * factors.length + rabitq->length * rabitq->length +
                      2.0 * factors.scale * product;
         norm2[i] = (float)fmax(0, fmin(sum, FLT_MAX));
     }

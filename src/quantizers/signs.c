@@ -209,14 +209,19 @@ sonde_status sonde__signs_parts_new(const sonde_quantizer *quantizer, bool with_
     return status;
 }
 
-sonde_status sonde__signs_create(sonde_quantizer *quantizer, int64_t bits)
+void sonde__signs_attach(sonde_quantizer *quantizer, sonde__signs *signs, int64_t bits)
 {
-    sonde__signs *signs;
-    SONDE_TRY(SONDE_NEW_ZERO(quantizer->runtime, signs, 1));
     signs->bits = bits;
     quantizer->state = signs;
     quantizer->code_bytes = sonde__codes_bytes(bits, 1);
     quantizer->min_rows = 1;
+}
+
+sonde_status sonde__signs_create(sonde_quantizer *quantizer, int64_t bits)
+{
+    sonde__signs *signs;
+    SONDE_TRY(SONDE_NEW_ZERO(quantizer->runtime, signs, 1));
+    sonde__signs_attach(quantizer, signs, bits);
     return SONDE_OK;
 }
 
@@ -324,9 +329,10 @@ static inline uint8_t signs_gather(const uint8_t flags[8])
     return (uint8_t)(word * 0x0102040810204080u >> 56);
 }
 
-static void signs_pack(const float *y, const float *threshold, int64_t bits, uint8_t *code)
+void sonde__signs_pack(const sonde__signs *signs, const float *y, uint8_t *code)
 {
-    int64_t whole = bits / 8;
+    const float *threshold = signs->threshold;
+    int64_t bits = signs->bits, whole = bits / 8;
     uint8_t flags[8];
     for (int64_t byte = 0; byte < whole; byte++) {
         for (int t = 0; t < 8; t++) flags[t] = y[8 * byte + t] > threshold[8 * byte + t];
@@ -350,7 +356,7 @@ sonde_status sonde__signs_encode(const sonde_quantizer *quantizer, const float *
         int64_t count = sonde__min_i64(SIGNS_ROWS, n - i);
         sonde__directions_project(&signs->directions, x + i * ldx, ldx, count, y, signs->bits);
         for (int64_t r = 0; r < count; r++)
-            signs_pack(y + r * signs->bits, signs->threshold, signs->bits, codes + (i + r) * stride);
+            sonde__signs_pack(signs, y + r * signs->bits, codes + (i + r) * stride);
     }
     sonde__scratch_give(quantizer->runtime, scratch);
     return status;

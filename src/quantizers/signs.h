@@ -79,6 +79,10 @@ void sonde__signs_parts_drop(sonde_runtime *runtime, sonde__signs_parts *parts);
 
 /* Makes the state for codes of `bits` bits. */
 sonde_status sonde__signs_create(sonde_quantizer *quantizer, int64_t bits);
+/* The same for a state that begins with `signs` and is all zeros there. */
+void sonde__signs_attach(sonde_quantizer *quantizer, sonde__signs *signs, int64_t bits);
+/* The code of a row whose products with the directions are y. */
+void sonde__signs_pack(const sonde__signs *signs, const float *y, uint8_t *code);
 /* Swaps new parts in, which are taken over also on failure. INVALID_ARGUMENT if a part is not finite. */
 sonde_status sonde__signs_adopt(sonde_quantizer *quantizer, sonde__signs_parts *parts);
 /* Thresholds and scale for parts with a matrix of directions and the mean as center, then adopts them: the scale
@@ -104,10 +108,12 @@ sonde_status sonde__signs_load(sonde_quantizer *quantizer, sonde__reader *reader
 void sonde__signs_drop(sonde_quantizer *quantizer);
 
 #define SONDE__SIGNS_HOOKS                                                                                           \
-    .encode = sonde__signs_encode, .decode = sonde__signs_decode, .valid = sonde__signs_valid,                       \
-    .table_bytes = sonde__signs_table_bytes, .table = sonde__signs_table, .scan = sonde__signs_scan,                 \
-    .nibbles = sonde__signs_nibbles, .nibble_table = sonde__signs_nibble_table, .binary = true,                      \
-    .learned_bytes = sonde__signs_learned_bytes, .save = sonde__signs_save, .load = sonde__signs_load,               \
-    .drop = sonde__signs_drop
+    .encode = sonde__signs_encode, .load = sonde__signs_load, SONDE__SIGNS_OTHER_HOOKS
+/* For a method that encodes and loads in a way of its own. */
+#define SONDE__SIGNS_OTHER_HOOKS                                                                                     \
+    .decode = sonde__signs_decode, .valid = sonde__signs_valid, .table_bytes = sonde__signs_table_bytes,             \
+    .table = sonde__signs_table, .scan = sonde__signs_scan, .nibbles = sonde__signs_nibbles,                         \
+    .nibble_table = sonde__signs_nibble_table, .binary = true, .learned_bytes = sonde__signs_learned_bytes,          \
+    .save = sonde__signs_save, .drop = sonde__signs_drop
 
 #endif

@@ -10,11 +10,13 @@
 
 #include "base/base.h"
 #include "../failing.h"
+#include "../kernel_sets.h"
 #include "../unit/handles.h"
 #include "quantizers/bernoulli.h"
 #include "linalg/linalg.h"
 #include "quantizers/signs.h"
 #include "../quantizer_steps.h"
+#include "../reseal.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
@@ -26,6 +28,9 @@ static const char *const specs[] = {"lsh(bits=13)",
                                     "itq(bits=16, iters=0)",
                                     "bernoulli(bits=9, epochs=2)",
                                     "bernoulli(bits=40, epochs=1, batch=17)"};
+
+/* Of rows of 64 columns or a multiple, directions come from fast rotations; encoding goes by these or by products. */
+static const char *const turned[] = {"lsh(bits=40)", "lsh(bits=64)", "lsh(bits=130, center=no)", "lsh(bits=300)"};
 
 static sonde_quantizer *trained(const char *spec, int64_t dim, sonde_runtime *runtime, const float *x, int64_t n)
 {
@@ -87,6 +92,8 @@ static void test_codes(void **state)
     (void)state;
     for (int s = 0; s < COUNT(specs); s++)
         for (int64_t d = 16; d <= 145; d += 43) check_codes(specs[s], d);
+    for (int s = 0; s < COUNT(turned); s++)
+        for (int64_t d = 64; d <= 256; d += 64) check_codes(turned[s], d);
 }
 
 /* scan and the fast-scan table both give <query, decode>, and hamming counts the bits. */
@@ -178,56 +185,128 @@ static void check_orthonormal(const float *directions, int64_t bits, int64_t d, 
 static void test_lsh_directions(void **state)
 {
     (void)state;
-    enum { D = 24 };
-    float *x = test_vectors(10, D, 0, 9);
-    static const int64_t bits[] = {1, 23, 24, 25, 60};
-    for (int s = 0; s < COUNT(bits); s++) {
+    static const int64_t shapes[][2] = {{1, 24},  {23, 24},  {24, 24},   {25, 24},   {60, 24},
+                                        {40, 64}, {150, 64}, {192, 192}, {200, 192}, {300, 128}};
+    for (int s = 0; s < COUNT(shapes); s++) {
         char spec[64];
-        snprintf(spec, sizeof spec, "lsh(bits=%d)", (int)bits[s]);
-        sonde_quantizer *quantizer = trained(spec, D, NULL, x, 10);
-        check_orthonormal(((const sonde__signs *)quantizer->state)->directions.matrix, bits[s], D, D);
+        int64_t bits = shapes[s][0], d = shapes[s][1];
+        float *x = test_vectors(10, d, 0, 9);
+        snprintf(spec, sizeof spec, "lsh(bits=%d)", (int)bits);
+        sonde_quantizer *quantizer = trained(spec, d, NULL, x, 10);
+        check_orthonormal(((const sonde__signs *)quantizer->state)->directions.matrix, bits, d, d);
         sonde_quantizer_free(quantizer);
+        free(x);
     }
-    free(x);
 }
 
-/* Two rows at each angle, over many draws of the directions: the share of differing bits is angle / pi. */
-static void test_lsh_angles(void **state)
+/* The steps of fast rotations against plain loops, to the bit; nothing behind the end is touched. */
+static void check_turning_steps(const sonde__kernels *set)
+{
+    enum { MOST = 200 };
+    float x[MOST + 1], wanted[MOST + 1];
+    uint8_t bits[MOST / 8];
+    uint64_t random = 17;
+    for (int n = 0; n <= MOST; n += 8) {
+        for (int i = 0; i <= MOST; i++) wanted[i] = x[i] = test_normal(&random);
+        for (int i = 0; i < n / 8; i++) bits[i] = (uint8_t)test_u64(&random);
+        for (int i = 0; i < n; i++) wanted[i] = bit_of(bits, i) ? -wanted[i] : wanted[i];
+        set->flip_signs(x, bits, n);
+        assert_memory_equal(x, wanted, sizeof x);
+    }
+    for (int half = 0; half <= MOST / 2; half++) {
+        for (int i = 0; i <= MOST; i++) wanted[i] = x[i] = test_normal(&random);
+        for (int i = 0; i < half; i++) {
+            wanted[i] = (x[i] + x[half + i]) * 0.7f;
+            wanted[half + i] = (x[i] - x[half + i]) * 0.7f;
+        }
+        set->kac_step(x, half, 0.7f);
+        assert_memory_equal(x, wanted, sizeof x);
+    }
+}
+
+static void test_turning_steps(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"no", "yes"};
-    enum { D = 20, BITS = 40, SEEDS = 100, ANGLES = 7 };
-    float rows[2 * ANGLES * D] = {0};
+    each_set(check_turning_steps);
+}
+
+enum { ANGLES = 7, ANGLE_BITS = 160 };
+
+/* Two rows at each angle, from the same to the opposite direction, of different lengths. */
+static float *rows_at_angles(int64_t d)
+{
+    float *rows = test_alloc((size_t)(2 * ANGLES * d), sizeof *rows), *w = test_alloc((size_t)d, sizeof *w);
     uint64_t random = 10;
     for (int a = 0; a < ANGLES; a++) {
         double angle = M_PI * a / (ANGLES - 1), size = 0.5 + a, length = 0, along = 0;
-        float *u = rows + 2 * a * D, *v = u + D, w[D];
-        for (int j = 0; j < D; j++) u[j] = test_normal(&random), w[j] = test_normal(&random);
-        for (int j = 0; j < D; j++) along += (double)u[j] * w[j], length += (double)u[j] * u[j];
-        for (int j = 0; j < D; j++) w[j] -= (float)(along / length * u[j]);
-        double other = sqrt(test_dot(w, w, D)), own = sqrt(length);
-        for (int j = 0; j < D; j++) v[j] = (float)(size * (cos(angle) * u[j] / own + sin(angle) * w[j] / other));
+        float *u = rows + 2 * a * d, *v = u + d;
+        for (int64_t j = 0; j < d; j++) u[j] = test_normal(&random), w[j] = test_normal(&random);
+        for (int64_t j = 0; j < d; j++) along += (double)u[j] * w[j], length += (double)u[j] * u[j];
+        for (int64_t j = 0; j < d; j++) w[j] -= (float)(along / length * u[j]);
+        double other = sqrt(test_dot(w, w, d)), own = sqrt(length);
+        for (int64_t j = 0; j < d; j++) v[j] = (float)(size * (cos(angle) * u[j] / own + sin(angle) * w[j] / other));
     }
-    for (int k = 0; k < COUNT(kinds); k++) {
-        double differing[ANGLES] = {0};
-        for (int seed = 0; seed < SEEDS; seed++) {
-            char spec[80];
-            snprintf(spec, sizeof spec, "lsh(bits=%d, center=no, orth=%s, seed=%d)", BITS, kinds[k], seed);
-            sonde_quantizer *quantizer = trained(spec, D, NULL, rows, 2 * ANGLES);
-            uint8_t *codes = encode(quantizer, rows, 2 * ANGLES);
-            for (int a = 0; a < ANGLES; a++)
-                differing[a] += (double)hamming(codes + 2 * a * (BITS / 8), codes + (2 * a + 1) * (BITS / 8),
-                                                BITS / 8);
-            free(codes);
-            sonde_quantizer_free(quantizer);
-        }
-        assert_true(differing[0] == 0);
-        assert_true(differing[ANGLES - 1] == BITS * SEEDS);
-        for (int a = 1; a < ANGLES - 1; a++) {
-            double p = (double)a / (ANGLES - 1);
-            assert_true(fabs(differing[a] / (BITS * SEEDS) - p) < 4 * sqrt(p * (1 - p) / (BITS * SEEDS)));
-        }
+    free(w);
+    return rows;
+}
+
+/* Over many draws of the directions the share of differing bits is angle / pi. */
+static void check_angles(const char *orth, int64_t d)
+{
+    enum { SEEDS = 60, BYTES = ANGLE_BITS / 8 };
+    float *rows = rows_at_angles(d);
+    double differing[ANGLES] = {0};
+    for (int seed = 0; seed < SEEDS; seed++) {
+        char spec[80];
+        snprintf(spec, sizeof spec, "lsh(bits=%d, center=no, orth=%s, seed=%d)", ANGLE_BITS, orth, seed);
+        sonde_quantizer *quantizer = trained(spec, d, NULL, rows, 2 * ANGLES);
+        uint8_t *codes = encode(quantizer, rows, 2 * ANGLES);
+        for (int a = 0; a < ANGLES; a++)
+            differing[a] += (double)hamming(codes + 2 * a * BYTES, codes + (2 * a + 1) * BYTES, BYTES);
+        free(codes);
+        sonde_quantizer_free(quantizer);
     }
+    assert_true(differing[0] == 0);
+    assert_true(differing[ANGLES - 1] == ANGLE_BITS * SEEDS);
+    for (int a = 1; a < ANGLES - 1; a++) {
+        double p = (double)a / (ANGLES - 1);
+        assert_true(fabs(differing[a] / (ANGLE_BITS * SEEDS) - p) < 4 * sqrt(p * (1 - p) / (ANGLE_BITS * SEEDS)));
+    }
+    free(rows);
+}
+
+static void test_lsh_angles(void **state)
+{
+    (void)state;
+    check_angles("no", 20);
+    check_angles("yes", 20);
+    check_angles("yes", 64); /* by fast rotations */
+    check_angles("yes", 192);
+}
+
+/* A file with other directions than those of its seed is encoded by the directions that it has. */
+static void test_lsh_file_of_other_directions(void **state)
+{
+    (void)state;
+    enum { N = 50, D = 64, BITS = 192, ROOM = 1 << 20 };
+    float *x = test_vectors(N, D, 0, 31), *directions;
+    sonde_quantizer *quantizer = trained("lsh(bits=192, center=no)", D, NULL, x, N), *opened = NULL;
+    uint8_t *file = test_alloc(ROOM, 1), *codes = encode(quantizer, x, N);
+    uint64_t length = 0;
+    OK(sonde_quantizer_save_buffer(quantizer, file, ROOM, &length));
+    directions = memmem(file, length, ((const sonde__signs *)quantizer->state)->directions.matrix,
+                        BITS * D * sizeof *directions);
+    assert_non_null(directions);
+    for (int j = 0; j < D; j++) directions[(BITS - 1) * D + j] *= -1;
+    reseal(file, length);
+    OK(sonde_quantizer_open_buffer(file, length, NULL, NULL, &opened));
+    uint8_t *theirs = encode(opened, x, N);
+    for (int i = 0; i < N; i++)
+        for (int b = 0; b < BITS; b++)
+            assert_int_equal(bit_of(theirs + i * (BITS / 8), b) != bit_of(codes + i * (BITS / 8), b), b == BITS - 1);
+    free(theirs), free(codes), free(file), free(x);
+    sonde_quantizer_free(opened);
+    sonde_quantizer_free(quantizer);
 }
 
 /* Rows far from the origin: without a centre their bits are constant. */
@@ -718,7 +797,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_scores),
     cmocka_unit_test(test_scale_is_least_squares),
     cmocka_unit_test(test_lsh_directions),
+    cmocka_unit_test(test_turning_steps),
     cmocka_unit_test(test_lsh_angles),
+    cmocka_unit_test(test_lsh_file_of_other_directions),
     cmocka_unit_test(test_lsh_centre),
     cmocka_unit_test(test_itq_objective_falls),
     cmocka_unit_test(test_itq_finds_the_cube),

@@ -50,6 +50,7 @@ static const subject subjects[] = {
     {"hamming(code=lsh(bits=19), bucket_bits=4, rerank=f32)", SONDE_DTYPE_I8, 300, true},
     {"hamming(code=lsh(bits=70), bucket_bits=3, key_bits=12, radius=1, probe=weight, rerank=f16, metric=cosine)",
      SONDE_DTYPE_F32, 300, true},
+    {"hamming(code=lsh(bits=64), chunks=4, metric=hamming)", SONDE_DTYPE_F32, 300, true},
 };
 #define SUBJECTS ((int)(sizeof subjects / sizeof subjects[0]))
 #define DIM 24

@@ -1,6 +1,6 @@
 /* test_hamming.c: the Hamming-ball index beside brute force over the codes: orders of buckets, balls, exact
- * neighbours and ranges, rows scored again, filters, the rule of empty buckets, readers beside a writer, bad
- * specs, damage.
+ * neighbours and ranges, rows scored again, filters, the rule of empty buckets, tables of substrings, readers
+ * beside a writer, bad specs, damage.
  *
  * timeout: 60
  *
@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "../failing.h"
 #include "../reseal.h"
 #include "../test.h"
 #include "indexes/hamming.h"
@@ -172,6 +173,11 @@ static const char *const code_specs[] = {
     "hamming(code=bebr(loops=0), metric=hamming, bucket_bits=6)",
     "hamming(code=lsh(bits=3), metric=hamming)",
     "hamming(code=lsh(bits=40), metric=hamming, bucket_bits=0)",
+    "hamming(code=lsh(bits=64), metric=hamming, chunks=4)",
+    "hamming(code=lsh(bits=100), metric=hamming, chunks=7)",
+    "hamming(code=lsh(bits=40), metric=hamming, chunks=16)",
+    "hamming(code=itq(bits=20, iters=5), metric=hamming, chunks=3)",
+    "hamming(code=bebr(loops=0), metric=hamming, chunks=2)",
 };
 
 /* recall=1 is the exhaustive scan, by (distance, id), and so are all buckets by effort. */
@@ -189,7 +195,7 @@ static void exact_is_exhaustive(void **unused)
             neighbour *all = ranked(index, codes, N, codes + (N + q) * bytes, 8 * bytes);
             answer a, b;
             ask(index, x + (N + q) * DIM, 1, 0, NULL, &a);
-            ask(index, x + (N + q) * DIM, 0, (uint32_t)index->lists, NULL, &b);
+            ask(index, x + (N + q) * DIM, 0, (uint32_t)sonde__hamming_most(index), NULL, &b);
             assert_int_equal(a.reason, SONDE_STOP_EXACT);
             for (int i = 0; i < K; i++) {
                 assert_int_equal(a.ids[i], all[i].id);
@@ -490,6 +496,420 @@ static void filters(void **unused)
     free(x);
 }
 
+/* ---- tables of substrings --------------------------------------------------------------------------- */
+
+static const char *const chunk_specs[] = {
+    "hamming(code=lsh(bits=32), metric=hamming, chunks=2)",
+    "hamming(code=lsh(bits=64), metric=hamming, chunks=4)",
+    "hamming(code=lsh(bits=64), metric=hamming, chunks=5)",
+    "hamming(code=lsh(bits=100), metric=hamming, chunks=8)",
+    "hamming(code=lsh(bits=128), metric=hamming, chunks=3)",
+};
+
+/* Rows around few centres, so that there are near neighbours, and many rows at the same distance. */
+static float *near_copies(int64_t n, float noise, uint64_t seed)
+{
+    enum { CENTRES = 64 };
+    float *x = test_vectors(n, DIM, 0, seed), *centre = test_vectors(CENTRES, DIM, 0, seed + 1);
+    for (int64_t i = 0; i < n * DIM; i++) x[i] = centre[i / DIM % CENTRES * DIM + i % DIM] + noise * x[i];
+    free(centre);
+    return x;
+}
+
+/* Tables are made once so many queries have come. */
+static void warm_up(const sonde_index *index, const float *queries, int64_t n)
+{
+    enum { WARM = 64 };
+    int64_t ids[WARM];
+    sonde_array some = sonde_f32(queries, sonde__min_i64(n, WARM), DIM);
+    sonde_search_options how = SONDE_SEARCH_OPTIONS_INIT;
+    sonde_hits hits = {sizeof hits, 0, ids, NULL, NULL, NULL};
+    how.k = 1;
+    how.recall = 1;
+    OK(sonde_index_search(index, &some, &how, &hits));
+}
+
+/* Codes that a search compares with its query's. */
+static int64_t compared(const sonde_index *index, const float *query, float recall, int64_t effort)
+{
+    sonde__hit hits[2 * K];
+    sonde__top top;
+    uint8_t reason;
+    int64_t seen;
+    sonde__top_init(&top, hits, 10);
+    sonde__visit visit = sonde__store_enter(index->store);
+    sonde__search search = {.queries = 1, .query = query, .k = 10, .recall = recall, .effort = effort,
+                            .threads = 1, .top = &top, .reason = &reason, .scored = &seen};
+    OK(sonde__index_search_f32(index, visit.snapshot, &search));
+    sonde__store_leave(index->store, visit);
+    return seen;
+}
+
+static void check_exact(const sonde_index *index, const float *query, const neighbour *all, int64_t n)
+{
+    answer a;
+    ask(index, query, 1, 0, NULL, &a);
+    assert_int_equal(a.count, sonde__min_i64(n, K));
+    for (int i = 0; i < a.count; i++) {
+        assert_int_equal(a.ids[i], all[i].id);
+        assert_true(a.scores[i] == (float)all[i].distance);
+    }
+}
+
+/* What tables find is what an exhaustive scan finds, to the last tie, for k and for every r in 0..10; and most
+ * rows are never looked at. */
+static void chunks_find_what_scans_find(void **unused)
+{
+    (void)unused;
+    enum { N = 12000, Q = 64 };
+    float *x = near_copies(N + Q, 0.1f, 31);
+    for (int s = 0; s < COUNT(chunk_specs); s++) {
+        sonde_index *index = filled(chunk_specs[s], x, N);
+        uint8_t *codes = codes_of(index, x, N + Q);
+        const sonde__hamming *h = index->state;
+        int64_t bytes = h->code->code_bytes, seen = 0;
+        sonde_index_stats stats = SONDE_INDEX_STATS_INIT;
+        uint64_t expected;
+        warm_up(index, x + N * DIM, Q);
+        OK(sonde_index_stats_get(index, &stats));
+        OK(sonde_index_estimate(chunk_specs[s], DIM, N, &expected, NULL));
+        assert_int_equal(stats.lists, 1);
+        assert_true(stats.memory_bytes > (uint64_t)(h->chunks * 4 * (N + ((int64_t)1 << h->chunk_bits))));
+        assert_true(fabs((double)stats.memory_bytes / (double)expected - 1) < 0.1);
+        for (int q = 0; q < Q; q += 4) {
+            neighbour *all = ranked(index, codes, N, codes + (N + q) * bytes, 8 * bytes);
+            check_exact(index, x + (N + q) * DIM, all, N);
+            for (int r = -1; r <= 10; r++) check_range(index, x + (N + q) * DIM, all, N, r);
+            seen += compared(index, x + (N + q) * DIM, 1, 0);
+            free(all);
+        }
+        assert_true(seen < Q / 4 * N / 2);
+        free(codes);
+        sonde_index_free(index);
+    }
+    free(x);
+}
+
+/* Random codes: nothing is near, and scanning takes over; still exact. */
+static void far_neighbours_are_scanned_for(void **unused)
+{
+    (void)unused;
+    enum { N = 3000, Q = 64 };
+    float *x = test_vectors(N + Q, DIM, 0, 33);
+    for (int s = 0; s < COUNT(chunk_specs); s++) {
+        sonde_index *index = filled(chunk_specs[s], x, N);
+        uint8_t *codes = codes_of(index, x, N + Q);
+        int64_t bytes = ((const sonde__hamming *)index->state)->code->code_bytes;
+        warm_up(index, x + N * DIM, Q);
+        for (int q = 0; q < Q; q += 4) {
+            neighbour *all = ranked(index, codes, N, codes + (N + q) * bytes, 8 * bytes);
+            check_exact(index, x + (N + q) * DIM, all, N);
+            for (int r = 0; r <= 10; r++) check_range(index, x + (N + q) * DIM, all, N, r);
+            assert_true(compared(index, x + (N + q) * DIM, 1, 0) <= 2 * N);
+            free(all);
+        }
+        free(codes);
+        sonde_index_free(index);
+    }
+    free(x);
+}
+
+/* The number of the step that meets a row, bit by bit. */
+static int64_t step_of(const sonde__hamming *h, const uint8_t *a, const uint8_t *b)
+{
+    int64_t least = INT64_MAX;
+    for (int j = 0; j < h->chunks; j++) {
+        int64_t differ = 0;
+        for (int64_t i = j * h->chunk_stride, end = i + h->chunk_bits; i < end; i++)
+            differ += (a[i / 8] ^ b[i / 8]) >> i % 8 & 1;
+        least = sonde__min_i64(least, h->chunks * differ + j);
+    }
+    return least;
+}
+
+/* A copy that has no tables. */
+static sonde_index *cold_copy(const sonde_index *index)
+{
+    size_t length;
+    sonde_index *copy;
+    OK(sonde_index_save_buffer(index, NULL, 0, &length));
+    uint8_t *bytes = test_alloc(length, 1);
+    OK(sonde_index_save_buffer(index, bytes, length, &length));
+    OK(sonde_index_open_buffer(bytes, length, NULL, NULL, &copy));
+    free(bytes);
+    return copy;
+}
+
+/* An effort of e is e steps: the best of the rows that these meet, with tables or without. Rows nearer than e
+ * are among them. */
+static void check_effort(const sonde_index *index, const uint8_t *codes, const uint8_t *code, int64_t n,
+                         const float *query, uint32_t effort, int64_t *limited)
+{
+    neighbour *all = ranked(index, codes, n, code, 64);
+    int64_t wanted[K], at = 0;
+    for (int64_t i = 0; i < n && at < K; i++) {
+        int64_t step = step_of(index->state, codes + all[i].id * 8, code);
+        assert_true(step <= all[i].distance);
+        if (step < effort) wanted[at++] = all[i].id;
+    }
+    answer a;
+    bool covered = all[K - 1].distance < effort, exact = covered || at < K;
+    ask(index, query, 0, effort, NULL, &a);
+    assert_int_equal(a.count, K);
+    for (int i = 0; i < K; i++) assert_int_equal(a.ids[i], exact ? all[i].id : wanted[i]);
+    assert_int_equal(a.reason, exact ? SONDE_STOP_EXACT : SONDE_STOP_EFFORT);
+    *limited += !exact;
+    free(all);
+}
+
+static void effort_is_steps(void **unused)
+{
+    (void)unused;
+    enum { N = 8000, Q = 64 };
+    float *x = near_copies(N + Q, 0.3f, 35);
+    sonde_index *index = filled("hamming(code=lsh(bits=64), metric=hamming, chunks=4)", x, N);
+    sonde_index *cold = cold_copy(index);
+    uint8_t *codes = codes_of(index, x, N + Q);
+    int64_t limited = 0;
+    warm_up(index, x + N * DIM, Q);
+    for (int q = 0; q < Q; q += 8)
+        for (uint32_t effort = 1; effort < 16; effort++)
+            check_effort(index, codes, codes + (N + q) * 8, N, x + (N + q) * DIM, effort, &limited);
+    for (int q = 0; q < 28; q++)
+        check_effort(cold, codes, codes + (N + q) * 8, N, x + (N + q) * DIM, 1 + (uint32_t)q, &limited);
+    assert_int_equal(compared(cold, x + N * DIM, 1, 0), N);
+    assert_true(compared(index, x + N * DIM, 0, 12) < N / 8);
+    assert_true(limited > 20);
+    free(codes);
+    sonde_index_free(index);
+    sonde_index_free(cold);
+    free(x);
+}
+
+/* radius= as an effort: everything within it is found. */
+static void chunks_reach_their_radius(void **unused)
+{
+    (void)unused;
+    enum { N = 6000, Q = 64, RADIUS = 9 };
+    float *x = near_copies(N + Q, 0.1f, 37);
+    sonde_index *index = filled("hamming(code=lsh(bits=64), metric=hamming, chunks=4, radius=9)", x, N);
+    uint8_t *codes = codes_of(index, x, N + Q);
+    warm_up(index, x + N * DIM, Q);
+    for (int q = 0; q < Q; q += 4) {
+        neighbour *all = ranked(index, codes, N, codes + (N + q) * 8, 64);
+        answer a;
+        ask(index, x + (N + q) * DIM, 0.9f, 0, NULL, &a);
+        for (int i = 0; i < K && all[i].distance <= RADIUS; i++) assert_int_equal(a.ids[i], all[i].id);
+        free(all);
+    }
+    free(codes);
+    sonde_index_free(index);
+    free(x);
+}
+
+/* Where rows decide, the steps choose which of them are scored. */
+static void chunks_choose_rows(void **unused)
+{
+    (void)unused;
+    enum { N = 6000, Q = 64 };
+    float *x = near_copies(N + Q, 0.2f, 39);
+    sonde_index *index = filled("hamming(code=lsh(bits=64), metric=l2, chunks=4)", x, N);
+    sonde_index *flat = filled("flat(metric=l2)", x, N);
+    const sonde__hamming *h = index->state;
+    uint8_t *codes = codes_of(index, x, N + Q);
+    warm_up(index, x + N * DIM, Q);
+    for (int warm = 0; warm < 2; warm++) {
+        for (int q = 0; q < Q; q += 8) {
+            answer a, truth;
+            ask(flat, x + (N + q) * DIM, 1, 0, NULL, &truth);
+            ask(index, x + (N + q) * DIM, 1, 0, NULL, &a);
+            assert_memory_equal(a.ids, truth.ids, sizeof a.ids);
+            ask(index, x + (N + q) * DIM, 0, 9, NULL, &a);
+            int64_t due = 0;
+            for (int i = 0; i < K; i++) { /* what is met is found */
+                int64_t step = step_of(h, codes + truth.ids[i] * 8, codes + (N + q) * 8);
+                if (step >= 9) continue;
+                assert_int_equal(a.ids[due], truth.ids[i]);
+                assert_true(a.scores[due++] == truth.scores[i]);
+            }
+            ask_sieved(index, x + (N + q) * DIM, 65, 150, &a); /* all rows pass */
+            assert_memory_equal(a.ids, truth.ids, sizeof a.ids);
+        }
+        if (warm == 0) warm_up(index, x + N * DIM, Q);
+    }
+    free(codes);
+    sonde_index_free(index);
+    sonde_index_free(flat);
+    free(x);
+}
+
+/* The same answers as an index whose rows all lie in one list and are scanned, whatever has happened to them. */
+static void check_same(const sonde_index *index, const sonde_index *scan, const float *queries, int n)
+{
+    sonde_filter odd = SONDE_FILTER_INIT;
+    odd.kind = SONDE_FILTER_CALLBACK;
+    odd.accept = accept_sevenths;
+    for (int q = 0; q < n; q++)
+        for (int filtered = 0; filtered < 2; filtered++) {
+            answer a, b;
+            ask(index, queries + q * DIM, 1, 0, filtered ? &odd : NULL, &a);
+            ask(scan, queries + q * DIM, 1, 0, filtered ? &odd : NULL, &b);
+            assert_int_equal(a.count, b.count);
+            assert_memory_equal(a.ids, b.ids, (size_t)a.count * sizeof *a.ids);
+            assert_memory_equal(a.scores, b.scores, (size_t)a.count * sizeof *a.scores);
+        }
+}
+
+/* Rows added, removed, replaced and compacted after the tables were made. */
+static void tables_and_writes(void **unused)
+{
+    (void)unused;
+    enum { N = 6000, MORE = 400, Q = 64, ROUNDS = 12 };
+    float *x = near_copies(N + Q + MORE, 0.1f, 41);
+    const float *queries = x + N * DIM;
+    sonde_array more = sonde_f32(x + (N + Q) * DIM, MORE, DIM);
+    sonde_index *pair[2] = {filled("hamming(code=lsh(bits=64), metric=hamming, chunks=4)", x, N),
+                            filled("hamming(code=lsh(bits=64), metric=hamming, bucket_bits=0)", x, N)};
+    int64_t ids[MORE], removed;
+    warm_up(pair[0], queries, Q);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < MORE; i++) ids[i] = round % 3 ? N + round * 100 + i : i * 13 + round;
+        for (int p = 0; p < 2; p++) {
+            OK(sonde_index_add(pair[p], &more, ids)); /* new ones, and others in the place of old ones */
+            if (round % 4 == 3) OK(sonde_index_remove(pair[p], ids + MORE / 2, MORE / 2, &removed));
+            if (round % 5 == 4) OK(sonde_index_compact(pair[p]));
+        }
+        check_same(pair[0], pair[1], queries, 6);
+        if (round % 2) warm_up(pair[0], queries, Q);
+    }
+    OK(sonde_index_check(pair[0]));
+    for (int p = 0; p < 2; p++) sonde_index_free(pair[p]);
+    free(x);
+}
+
+/* Files do not hold tables; an index that was opened, mapped or not, makes its own. */
+static void tables_after_opening(void **unused)
+{
+    (void)unused;
+    enum { N = 5000, Q = 64 };
+    float *x = near_copies(N + Q, 0.1f, 43);
+    sonde_index *index = filled("hamming(code=lsh(bits=64), metric=hamming, chunks=4)", x, N);
+    const char *path = "chunks.sonde";
+    OK(sonde_index_save(index, path));
+    for (int mapped = 0; mapped < 2; mapped++) {
+        sonde_open_options how = SONDE_OPEN_OPTIONS_INIT;
+        sonde_index *opened;
+        how.mode = mapped ? SONDE_OPEN_MMAP : SONDE_OPEN_READ;
+        OK(sonde_index_open(path, &how, NULL, &opened));
+        const sonde__hamming *h = opened->state;
+        assert_int_equal(h->chunks, 4);
+        assert_int_equal(h->chunk_bits, 16);
+        check_same(opened, index, x + N * DIM, 4);
+        warm_up(opened, x + N * DIM, Q);
+        check_same(opened, index, x + N * DIM, 4);
+        assert_true(compared(opened, x + N * DIM, 1, 0) < N / 2);
+        sonde_index_free(opened);
+    }
+    remove(path);
+    sonde_index_free(index);
+    free(x);
+}
+
+/* A file whose chunks are not those of its spec, or not of its code. */
+static void damaged_chunks(void **unused)
+{
+    (void)unused;
+    enum { N = 300 };
+    float *x = test_vectors(N, DIM, 0, 45);
+    sonde_index *index = filled("hamming(code=lsh(bits=64), metric=hamming, chunks=4)", x, N), *opened;
+    sonde__hamming *h = index->state;
+    static const int wrong[][2] = {{5, 12}, {4, 17}, {4, 0}, {1, 16}, {17, 3}};
+    for (int w = 0; w < COUNT(wrong); w++) {
+        size_t length;
+        int chunks = h->chunks, bits = h->chunk_bits;
+        h->chunks = wrong[w][0];
+        h->chunk_bits = wrong[w][1];
+        OK(sonde_index_save_buffer(index, NULL, 0, &length));
+        uint8_t *bytes = test_alloc(length, 1);
+        OK(sonde_index_save_buffer(index, bytes, length, &length));
+        h->chunks = chunks;
+        h->chunk_bits = bits;
+        FAILS(sonde_index_open_buffer(bytes, length, NULL, NULL, &opened), SONDE_CORRUPT, "chunk");
+        free(bytes);
+    }
+    sonde_index_free(index);
+    free(x);
+}
+
+/* auto: buckets for few rows or short codes, b / log2(n) tables for many; an estimate counts their bytes. */
+static void chunks_are_chosen(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *spec;
+        int64_t rows;
+        int chunks;
+    } cases[] = {
+        {"hamming(code=lsh(bits=64), metric=hamming)", 10000, 1},
+        {"hamming(code=lsh(bits=64), metric=hamming)", 1000000, 4},
+        {"hamming(code=lsh(bits=128), metric=hamming)", 1000000, 1},
+        {"hamming(code=lsh(bits=96), metric=hamming)", 100000000, 4},
+        {"hamming(code=lsh(bits=32), metric=hamming)", 1000000, 1},
+        {"hamming(code=lsh(bits=64))", 1000000, 1},
+        {"hamming(code=lsh(bits=64), metric=hamming, radius=2)", 1000000, 1},
+        {"hamming(code=lsh(bits=64), metric=hamming, bucket_bits=auto, key_bits=20)", 1000000, 1},
+        {"hamming(code=lsh(bits=64), metric=hamming, chunks=1)", 1000000, 1},
+        {"hamming(code=lsh(bits=64), metric=hamming, chunks=5)", 10000, 5},
+    };
+    for (int i = 0; i < COUNT(cases); i++) {
+        sonde_index *index;
+        uint64_t learned, building;
+        OK(sonde_index_create(cases[i].spec, DIM, NULL, &index));
+        OK(index->method->estimate(index, cases[i].rows, &learned, &building));
+        const sonde__hamming *h = index->state;
+        assert_int_equal(h->chunks, cases[i].chunks);
+        if (h->chunks > 1) {
+            assert_int_equal(index->lists, 1);
+            assert_true(h->chunk_bits <= 20 && h->chunks * h->chunk_stride <= h->code->code_bytes * 8);
+            assert_true(learned > (uint64_t)(h->chunks * 4 * (cases[i].rows + ((int64_t)1 << h->chunk_bits))));
+        }
+        sonde_index_free(index);
+    }
+}
+
+/* Searches that make tables, and make them anew after a write. */
+static sonde_status search_unluckily(sonde_runtime_options *options)
+{
+    enum { N = 120, Q = 40 };
+    static const char *const spec = "hamming(code=lsh(bits=40), metric=hamming, chunks=5)";
+    float *x = test_vectors(N, DIM, 0, 46);
+    int64_t ids[Q];
+    sonde_array rows = sonde_f32(x, N, DIM), queries = sonde_f32(x, Q, DIM);
+    sonde_search_options how = SONDE_SEARCH_OPTIONS_INIT;
+    sonde_hits hits = {sizeof hits, 0, ids, NULL, NULL, NULL};
+    how.k = 1;
+    how.recall = 1;
+    sonde_runtime *runtime = NULL;
+    sonde_index *index = NULL;
+    sonde_status status = sonde_runtime_create(options, &runtime);
+    if (status == SONDE_OK) status = sonde_index_create(spec, DIM, runtime, &index);
+    for (int round = 0; round < 2 && status == SONDE_OK; round++) {
+        status = sonde_index_add(index, &rows, NULL);
+        if (status == SONDE_OK) status = sonde_index_search(index, &queries, &how, &hits);
+        for (int q = 0; q < Q && status == SONDE_OK; q++) assert_int_equal(ids[q], q);
+    }
+    sonde_index_free(index);
+    sonde_runtime_free(runtime);
+    free(x);
+    return status;
+}
+
+static void memory_for_tables_runs_out(void **unused)
+{
+    (void)unused;
+    assert_true(failing_walk(search_unluckily) > 10);
+}
+
 /* ---- a writer beside readers ---------------------------------------------------------------------- */
 
 typedef struct scene {
@@ -519,11 +939,10 @@ static void *read_on(void *context)
     return NULL;
 }
 
-static void readers_beside_a_writer(void **unused)
+static void readers_beside(const char *spec)
 {
-    (void)unused;
     float *x = test_vectors(STABLE + PASSING, DIM, 0, 29);
-    scene s = {.index = filled("hamming(code=lsh(bits=64), bucket_bits=6)", x, STABLE), .x = x};
+    scene s = {.index = filled(spec, x, STABLE), .x = x};
     sonde_array more = sonde_f32(x + STABLE * DIM, PASSING, DIM);
     int64_t ids[PASSING], removed;
     pthread_t thread[3];
@@ -542,6 +961,19 @@ static void readers_beside_a_writer(void **unused)
     OK(sonde_index_check(s.index));
     sonde_index_free(s.index);
     free(x);
+}
+
+static void readers_beside_a_writer(void **unused)
+{
+    (void)unused;
+    readers_beside("hamming(code=lsh(bits=64), bucket_bits=6)");
+}
+
+/* Tables are made, retired and made again meanwhile. */
+static void readers_of_tables_beside_a_writer(void **unused)
+{
+    (void)unused;
+    readers_beside("hamming(code=lsh(bits=64), metric=hamming, chunks=4)");
 }
 
 /* ---- what is refused ------------------------------------------------------------------------------ */
@@ -564,6 +996,11 @@ static void refused(void **unused)
         {"hamming(metric=hamming, rerank=f32)", "rerank", SONDE_INVALID_ARGUMENT},
         {"hamming(metric=ip, rerank=code)", "metric=hamming", SONDE_INVALID_ARGUMENT},
         {"hamming(code=bebr(loops=2))", "single bits", SONDE_INVALID_ARGUMENT},
+        {"hamming(chunks=17)", "chunks", SONDE_INVALID_ARGUMENT},
+        {"hamming(code=lsh(bits=5), chunks=6)", "5 bits", SONDE_INVALID_ARGUMENT},
+        {"hamming(chunks=4, bucket_bits=8)", "bucket_bits", SONDE_INVALID_ARGUMENT},
+        {"hamming(chunks=4, key_bits=20)", "key_bits", SONDE_INVALID_ARGUMENT},
+        {"hamming(chunks=4, probe=logit)", "probe", SONDE_INVALID_ARGUMENT},
     };
     sonde_index *index;
     for (int i = 0; i < COUNT(bad); i++)
@@ -621,7 +1058,18 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(soft_order_finds_more),
     cmocka_unit_test(recall_is_reached),
     cmocka_unit_test(filters),
+    cmocka_unit_test(chunks_find_what_scans_find),
+    cmocka_unit_test(far_neighbours_are_scanned_for),
+    cmocka_unit_test(effort_is_steps),
+    cmocka_unit_test(chunks_reach_their_radius),
+    cmocka_unit_test(chunks_choose_rows),
+    cmocka_unit_test(tables_and_writes),
+    cmocka_unit_test(tables_after_opening),
+    cmocka_unit_test(damaged_chunks),
+    cmocka_unit_test(chunks_are_chosen),
+    cmocka_unit_test(memory_for_tables_runs_out),
     cmocka_unit_test(readers_beside_a_writer),
+    cmocka_unit_test(readers_of_tables_beside_a_writer),
     cmocka_unit_test(refused),
     cmocka_unit_test(a_row_in_the_wrong_list),
 };

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "../failing.h"
+#include "../kernel_sets.h"
 #include "../unit/handles.h"
 #include "base/base.h"
 #include "linalg/linalg.h"
@@ -155,6 +156,66 @@ static void every_width(void **state)
             sonde_quantizer_free(quantizer);
             free(x), free(codes);
         }
+}
+
+/* Parts of few bits are encoded many rows at a time and columns in runs: rows that fill no panel, parts that share a
+ * run or that are wider than one. */
+static void few_bits_of_many_columns(void **state)
+{
+    (void)state;
+    enum { N = 200 };
+    static const int64_t shapes[][3] = {{600, 5, 4}, {520, 130, 4}, {300, 1, 4}, {514, 2, 3}, {260, 86, 2}, {96, 96, 1}};
+    static const int64_t rows[] = {1, 15, 16, 31, 32, 33, 65};
+    for (int s = 0; s < COUNT(shapes); s++) {
+        char spec[80];
+        int64_t d = shapes[s][0];
+        float *x = test_vectors(N, d, 9, (uint64_t)s);
+        snprintf(spec, sizeof spec, "pq(m=%d, bits=%d, iters=1, pad=yes)", (int)shapes[s][1], (int)shapes[s][2]);
+        sonde_quantizer *quantizer = trained(spec, d, x, N);
+        for (int r = 0; r < COUNT(rows); r++) {
+            uint8_t *codes = encode(quantizer, x, rows[r]);
+            check_nearest(quantizer, x, codes, rows[r]);
+            free(codes);
+        }
+        sonde_quantizer_free(quantizer);
+        free(x);
+    }
+}
+
+/* Against a plain loop, on small whole numbers, so that there are ties; with values that are no numbers. */
+static void check_best_rows(const sonde__kernels *set)
+{
+    enum { MOST = 40 };
+    float tile[MOST * SONDE__LANES_MAX], bias[MOST];
+    int32_t best[SONDE__LANES_MAX + 1];
+    uint64_t random = 3;
+    for (int64_t count = 1; count <= MOST; count++)
+        for (int64_t lanes = 8; lanes <= SONDE__LANES_MAX; lanes += 8) {
+            for (int64_t i = 0; i < count * lanes; i++) {
+                double u = test_unit(&random);
+                tile[i] = u < 0.1 ? NAN : u < 0.15 ? -INFINITY : u < 0.17 ? INFINITY : floorf((float)u * 6);
+            }
+            for (int64_t row = 0; row < count; row++) bias[row] = floorf(test_normal(&random));
+            best[lanes] = -7;
+            set->best_rows(tile, count, lanes, bias, best);
+            assert_int_equal(best[lanes], -7);
+            for (int64_t lane = 0; lane < lanes; lane++) {
+                int64_t wanted = 0;
+                float most = -INFINITY;
+                for (int64_t row = 0; row < count; row++)
+                    if (tile[row * lanes + lane] + bias[row] > most) {
+                        most = tile[row * lanes + lane] + bias[row];
+                        wanted = row;
+                    }
+                assert_int_equal(best[lane], wanted);
+            }
+        }
+}
+
+static void best_rows_on_all_sets(void **state)
+{
+    (void)state;
+    each_set(check_best_rows);
 }
 
 /* Codebooks of 65536 numbers for each of two parts, by way of a file: training them takes a while. */
@@ -712,6 +773,8 @@ static void failing_allocations(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_width),
+    cmocka_unit_test(few_bits_of_many_columns),
+    cmocka_unit_test(best_rows_on_all_sets),
     cmocka_unit_test(sixteen_bits),
     cmocka_unit_test(nibble_tables),
     cmocka_unit_test(balanced_codebooks),

@@ -1,6 +1,6 @@
 /* test_rabitq.c: RaBitQ against what its papers promise: no bias and a known deviation over random rotations,
- * a bound that holds as often as the page says, the fit against a sweep of all scales, codes that contain the
- * 1-bit code; and codes, scans and files against plain loops and hostile input.
+ * a bound that holds as often as the page says, the fit against a sweep of all scales, errors orthogonal to
+ * the centre, codes that contain a 1-bit code; and codes, scans and files against plain loops and hostile input.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -182,33 +182,38 @@ static void test_codes_and_scans(void **state)
         }
 }
 
-/* The nibble estimate is scan's of the 1-bit code of the same row, without <query, centre>. */
-static void test_nibbles(void **state)
+/* The first plane's estimate, which leaves the centre out. */
+static double nibble_estimate(const sonde_quantizer *quantizer, const float *query, const uint8_t *code)
+{
+    enum { MOST = 1024 / 4 };
+    float table[MOST * 16], base, scale;
+    int64_t nibbles = quantizer->method->nibbles(quantizer);
+    assert_true(nibbles <= MOST);
+    quantizer->method->nibble_table(quantizer, query, table, &base);
+    quantizer->method->nibble_scales(quantizer, code, quantizer->code_bytes, 1, &scale);
+    double sum = base;
+    for (int64_t j = 0; j < nibbles; j++) sum += (double)table[j * 16 + (code[j / 2] >> j % 2 * 4 & 15)];
+    return sum * scale;
+}
+
+/* Without a centre the top bits are the 1-bit code of the same row: nibbles give what scan gives for it. */
+static void test_top_bits_are_the_1_bit_code(void **state)
 {
     (void)state;
-    enum { N = 60, D = 100, NIBBLES = 32 };
-    float *x = test_vectors(N, D, 3, 21), *query = test_vectors(1, D, 0, 22), table[NIBBLES * 16], base,
-          centre;
-    sonde_quantizer *one = trained("rabitq", D, x, N);
-    uint8_t *ones = encode(one, x, N), *zero = test_alloc((size_t)one->code_bytes, 1);
-    float ip[N], scale[N];
+    enum { N = 60, D = 100, BYTES = 128 / 8 };
+    float *x = test_vectors(N, D, 3, 21), *query = test_vectors(1, D, 0, 22), ip[N];
+    sonde_quantizer *one = create("rabitq(center=none)", D);
+    uint8_t *ones = encode(one, x, N);
     scan(one, query, ones, N, ip);
-    scan(one, query, zero, 1, &centre);
     for (int bits = 1; bits <= 8; bits++) {
-        char spec[32];
-        snprintf(spec, sizeof spec, "rabitq(bits=%d)", bits);
-        sonde_quantizer *quantizer = trained(spec, D, x, N);
+        char spec[48];
+        snprintf(spec, sizeof spec, "rabitq(bits=%d, center=none)", bits);
+        sonde_quantizer *quantizer = create(spec, D);
         uint8_t *codes = encode(quantizer, x, N);
-        assert_int_equal(quantizer->method->nibbles(quantizer), NIBBLES);
-        quantizer->method->nibble_table(quantizer, query, table, &base);
-        quantizer->method->nibble_scales(quantizer, codes, quantizer->code_bytes, N, scale);
         for (int64_t i = 0; i < N; i++) {
             const uint8_t *code = codes + i * quantizer->code_bytes;
-            double sum = base;
-            for (int j = 0; j < NIBBLES; j++) sum += (double)table[j * 16 + (code[j / 2] >> j % 2 * 4 & 15)];
-            assert_memory_equal(code, ones + i * one->code_bytes,
-                                NIBBLES / 2); /* the top bits are the 1-bit code */
-            assert_true(fabs(sum * scale[i] + centre - ip[i]) <= 1e-4 * (fabs(ip[i]) + 10));
+            assert_memory_equal(code, ones + i * one->code_bytes, BYTES);
+            assert_true(fabs(nibble_estimate(quantizer, query, code) - ip[i]) <= 1e-4 * (fabs(ip[i]) + 10));
         }
         free(codes);
         sonde_quantizer_free(quantizer);
@@ -216,8 +221,38 @@ static void test_nibbles(void **state)
     free(x);
     free(query);
     free(ones);
-    free(zero);
     sonde_quantizer_free(one);
+}
+
+/* With a centre too the first plane and its scale are a code of r = x - c: r seen along r is r. */
+static void test_nibbles(void **state)
+{
+    (void)state;
+    enum { N = 60, D = 100 };
+    float *x = test_vectors(N, D, 3, 23), *query = test_vectors(1, D, 0, 24), ip[N], without;
+    for (int bits = 1; bits <= 8; bits++) {
+        char spec[32];
+        snprintf(spec, sizeof spec, "rabitq(bits=%d)", bits);
+        sonde_quantizer *quantizer = trained(spec, D, x, N);
+        uint8_t *codes = encode(quantizer, x, N), *zero = test_alloc((size_t)quantizer->code_bytes, 1);
+        float *centre = decode(quantizer, zero, 1), r[D];
+        scan(quantizer, query, codes, N, ip);
+        scan(quantizer, query, zero, 1, &without);
+        assert_true(fabs(quantizer->method->nibble_offset(quantizer, query) - without) <= 1e-4);
+        for (int64_t i = 0; i < N; i++) {
+            const uint8_t *code = codes + i * quantizer->code_bytes;
+            for (int j = 0; j < D; j++) r[j] = x[i * D + j] - centre[j];
+            assert_true(fabs(nibble_estimate(quantizer, r, code) / product(r, r, D) - 1) <= 1e-4);
+            double estimate = nibble_estimate(quantizer, query, code) + without;
+            if (bits == 1) assert_true(fabs(estimate - ip[i]) <= 1e-4 * (fabs(ip[i]) + 10));
+        }
+        free(codes);
+        free(zero);
+        free(centre);
+        sonde_quantizer_free(quantizer);
+    }
+    free(x);
+    free(query);
 }
 
 /* ---- the fit ------------------------------------------------------------------------------------------- */
@@ -340,40 +375,192 @@ static void test_accuracy_of_the_papers(void **state)
         }
 }
 
+/* ---- alignment with the centre ------------------------------------------------------------------------- */
+
+/* What alignment is to lessen: the squared error along the centre, and a d-th of all of it. */
+static double loss(const sonde__rabitq_aim *aim, const float *w)
+{
+    double off = 0, along = 0;
+    for (int64_t j = 0; j < aim->d; j++) {
+        along += (double)aim->o[j] * w[j];
+        off += ((double)aim->centre[j] - aim->along * aim->o[j]) * w[j];
+    }
+    return off * off / aim->row2 / (along * along) +
+           (product(w, w, aim->d) / (along * along) - 1) / (double)aim->d;
+}
+
+/* Aligns the fit of o with a centre of that direction and length. Returns how many numbers changed, each by
+ * one; the losses are those before and after. */
+static int aligned(const float *o, const float *towards, double length, int bits, double losses[2])
+{
+    enum { D = 128 };
+    float centre[D], w[D], slack[D], middle = 0.5f * (float)((1 << bits) - 1);
+    int32_t columns[D];
+    uint8_t before[D], u[D];
+    int changed = 0;
+    for (int j = 0; j < D; j++) centre[j] = (float)(length * towards[j]);
+    const sonde__rabitq_aim aim = {.o = o, .centre = centre, .row2 = 1, .centre2 = length * length,
+                                   .along = product(o, centre, D), .slack = slack, .columns = columns, .d = D,
+                                   .bits = bits};
+    sonde__rabitq_fit(o, D, bits, NULL, before);
+    for (int j = 0; j < D; j++) w[j] = (float)before[j] - middle;
+    memcpy(u, before, D);
+    losses[0] = loss(&aim, w);
+    sonde__rabitq_align(&aim, w, u);
+    losses[1] = loss(&aim, w);
+    assert_true(losses[1] <= losses[0] * (1 + 1e-4));
+    for (int j = 0; j < D; j++) {
+        changed += u[j] != before[j];
+        assert_true(abs(u[j] - before[j]) <= 1 && u[j] < 1 << bits);
+        assert_true(w[j] == (float)u[j] - middle);
+        if (bits > 1) assert_int_equal(u[j] >> (bits - 1), before[j] >> (bits - 1));
+    }
+    return changed;
+}
+
+static void test_alignment(void **state)
+{
+    (void)state;
+    enum { D = 128, TIMES = 50 };
+    uint64_t seed = 45;
+    float o[D], towards[D], one[D] = {0}, gap[D];
+    one[5] = 1;
+    for (int bits = 1; bits <= 8; bits++) {
+        double sum[2] = {0, 0}, losses[2];
+        for (int i = 0; i < TIMES; i++) {
+            direction(o, D, &seed);
+            direction(towards, D, &seed);
+            int steps = aligned(o, towards, 1e-7, bits, losses);
+            if (bits == 1) assert_int_equal(steps, 0); /* the fit is the best there is, the centre nothing */
+            for (double length = 0.1; length < 1e7; length *= 10) aligned(o, towards, length, bits, losses);
+            aligned(o, towards, 1, bits, losses);
+            sum[0] += losses[0];
+            sum[1] += losses[1];
+            memcpy(gap, o, sizeof gap);
+            memset(gap, 0, 40 * sizeof *gap);
+            aligned(gap, towards, 1, bits, losses); /* columns of zeros */
+        }
+        /* with |c| = |r| half of the loss is error along the centre */
+        if (sum[1] > 0.6 * sum[0]) fail_msg("bits=%d: %g of the loss is left", bits, sum[1] / sum[0]);
+        aligned(o, o, 1, bits, losses); /* <c, r> is exact already */
+        aligned(one, towards, 1, bits, losses);
+    }
+}
+
+/* The error of aligned codes is orthogonal to the centre, and hardly longer than that of codes of x - c. */
+static void check_alignment(int bits, int64_t d, double shift, double longer)
+{
+    enum { N = 400 };
+    char spec[40];
+    float *x = test_vectors(N, d, 0, 46), *r = test_alloc((size_t)(N * d), sizeof *r);
+    double along[2] = {0, 0}, length2[2] = {0, 0};
+    for (int64_t i = 0; i < N * d; i++) x[i] += (float)(shift * (i % d % 3 - 0.5));
+    snprintf(spec, sizeof spec, "rabitq(bits=%d)", bits);
+    sonde_quantizer *with = trained(spec, d, x, N);
+    snprintf(spec, sizeof spec, "rabitq(bits=%d, center=none)", bits);
+    sonde_quantizer *plain = create(spec, d);
+    uint8_t *zero = test_alloc((size_t)with->code_bytes, 1);
+    float *centre = decode(with, zero, 1);
+    for (int64_t i = 0; i < N * d; i++) r[i] = x[i] - centre[i % d];
+    uint8_t *codes[2] = {encode(with, x, N), encode(plain, r, N)};
+    float *back[2] = {decode(with, codes[0], N), decode(plain, codes[1], N)};
+    for (int k = 0; k < 2; k++) {
+        for (int64_t i = 0; i < N; i++) {
+            float *error = back[k] + i * d;
+            for (int64_t j = 0; j < d; j++) error[j] -= k ? r[i * d + j] : x[i * d + j];
+            along[k] += pow(product(error, centre, d), 2);
+            length2[k] += product(error, error, d);
+        }
+        free(codes[k]);
+        free(back[k]);
+    }
+    if (along[0] > 0.05 * along[1] || length2[0] > longer * length2[1])
+        fail_msg("bits=%d d=%d: %g along the centre, %g in all", bits, (int)d, along[0] / along[1],
+                 length2[0] / length2[1]);
+    free(x);
+    free(r);
+    free(zero);
+    free(centre);
+    sonde_quantizer_free(with);
+    sonde_quantizer_free(plain);
+}
+
+static void test_orthogonal_to_the_centre(void **state)
+{
+    (void)state;
+    for (int bits = 1; bits <= 8; bits++) {
+        check_alignment(bits, 384, 0.5, 1.01);
+        check_alignment(bits, 100, 0.5, 1.04);
+        check_alignment(bits, 100, 20, 1.04);
+    }
+}
+
 /* ---- the estimate -------------------------------------------------------------------------------------- */
 
-/* Over rotations the error of <q, x'> has mean 0 and the deviation f times what of q is orthogonal to r. */
-static void check_over_rotations(int bits, int64_t d, bool near)
+/* What of q is orthogonal to unit vectors a and, unless it is NULL, b: the squared length. */
+static double across2(const float *q, const float *a, const float *b, int64_t d)
+{
+    double qa = product(q, a, d), square = product(q, q, d) - qa * qa;
+    if (!b) return square;
+    double ab = product(a, b, d), rest = (product(q, b, d) - ab * qa) / sqrt(1 - ab * ab);
+    return square - rest * rest;
+}
+
+/* One estimate of <q, x> with a rotation of its own; *f is what its deviation should be for |q| = 1. The
+ * centre of x and 2 c - x is c. */
+static double one_estimate(const char *spec, const float *x, const float *q, const float *centre, int64_t d,
+                           double *f)
+{
+    float two[2 * 130], ip, error;
+    double longest = product(q, q, d), apart = 0;
+    assert_true(d <= 130);
+    for (int64_t j = 0; j < d; j++) {
+        two[j] = x[j];
+        two[d + j] = 2 * centre[j] - x[j];
+        apart += pow((double)q[j] - centre[j], 2);
+    }
+    sonde_quantizer *quantizer = strstr(spec, "none") ? create(spec, d) : trained(spec, d, two, 2);
+    uint8_t *code = encode(quantizer, x, 1);
+    scan(quantizer, q, code, 1, &ip);
+    quantizer->method->errors(quantizer, q, code, quantizer->code_bytes, 1, &error);
+    *f = error / sqrt(fmax(longest, apart));
+    free(code);
+    sonde_quantizer_free(quantizer);
+    return ip;
+}
+
+/* Over rotations the error of <q, x'> has mean 0 and the deviation f times what of q is orthogonal to r and
+ * the centre. */
+static void check_over_rotations(int bits, int64_t d, bool near, double shift)
 {
     enum { ROTATIONS = 3000 };
     uint64_t seed = 51;
-    float *x = test_alloc((size_t)d, sizeof *x), *q = test_alloc((size_t)d, sizeof *q);
+    float x[130], q[130], r[130], centre[130], towards[130];
     double sum = 0, squares = 0, foreseen = 0;
-    direction(x, d, &seed);
+    direction(r, d, &seed);
     direction(q, d, &seed);
-    for (int64_t j = 0; j < d; j++) q[j] = 3 * (q[j] + (near ? 2 * x[j] : 0));
-    double truth = product(x, q, d), across2 = product(q, q, d) - truth * truth;
+    direction(towards, d, &seed);
+    for (int64_t j = 0; j < d; j++) {
+        centre[j] = (float)(shift * towards[j]);
+        x[j] = r[j] + centre[j];
+        q[j] = 3 * (q[j] + (near ? 2 * r[j] : 0) + centre[j]);
+    }
+    double truth = product(x, q, d), square = across2(q, r, shift > 0 ? towards : NULL, d);
     for (int rotation = 0; rotation < ROTATIONS; rotation++) {
         char spec[80];
-        snprintf(spec, sizeof spec, "rabitq(bits=%d, center=none, eps0=1, seed=%d)", bits, rotation);
-        sonde_quantizer *quantizer = create(spec, d);
-        uint8_t *code = encode(quantizer, x, 1);
-        float ip, f;
-        scan(quantizer, q, code, 1, &ip);
-        quantizer->method->errors(quantizer, q, code, quantizer->code_bytes, 1, &f);
-        sum += ip - truth;
-        squares += (ip - truth) * (ip - truth);
-        foreseen += (double)f * f / product(q, q, d) * across2;
-        free(code);
-        sonde_quantizer_free(quantizer);
+        double f;
+        snprintf(spec, sizeof spec, "rabitq(bits=%d, center=%s, eps0=1, seed=%d)", bits,
+                 shift > 0 ? "mean" : "none", rotation);
+        double apart = one_estimate(spec, x, q, centre, d, &f) - truth;
+        sum += apart;
+        squares += apart * apart;
+        foreseen += f * f * square;
     }
     double deviation = sqrt(squares / ROTATIONS), wanted = sqrt(foreseen / ROTATIONS);
     if (fabs(sum / ROTATIONS) > 4 * deviation / sqrt(ROTATIONS))
         fail_msg("bits=%d d=%d: bias %g with deviation %g", bits, (int)d, sum / ROTATIONS, deviation);
     if (fabs(deviation / wanted - 1) > 0.05)
-        fail_msg("bits=%d d=%d: deviation %g, foreseen %g", bits, (int)d, deviation, wanted);
-    free(x);
-    free(q);
+        fail_msg("bits=%d d=%d shift=%g: deviation %g, foreseen %g", bits, (int)d, shift, deviation, wanted);
 }
 
 static void test_unbiased_over_rotations(void **state)
@@ -382,7 +569,15 @@ static void test_unbiased_over_rotations(void **state)
     static const int64_t widths[] = {64, 100, 130};
     static const int bits[] = {1, 2, 4, 8};
     for (int k = 0; k < COUNT(widths); k++)
-        for (int b = 0; b < COUNT(bits); b++) check_over_rotations(bits[b], widths[k], b % 2);
+        for (int b = 0; b < COUNT(bits); b++) check_over_rotations(bits[b], widths[k], b % 2, 0);
+}
+
+/* A centre as long as the rows around it, and what of the query lies along it. */
+static void test_unbiased_with_a_centre(void **state)
+{
+    (void)state;
+    static const int bits[] = {1, 2, 4, 8};
+    for (int b = 0; b < COUNT(bits); b++) check_over_rotations(bits[b], 130, b % 2, 1);
 }
 
 /* The shares of pairs whose true score is within the bound, below it and above it. */
@@ -747,11 +942,15 @@ static void test_failing_memory(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_codes_and_scans),
+    cmocka_unit_test(test_top_bits_are_the_1_bit_code),
     cmocka_unit_test(test_nibbles),
     cmocka_unit_test(test_exact_fit),
     cmocka_unit_test(test_fit_of_odd_directions),
     cmocka_unit_test(test_accuracy_of_the_papers),
+    cmocka_unit_test(test_alignment),
+    cmocka_unit_test(test_orthogonal_to_the_centre),
     cmocka_unit_test(test_unbiased_over_rotations),
+    cmocka_unit_test(test_unbiased_with_a_centre),
     cmocka_unit_test(test_bound),
     cmocka_unit_test(test_ranges),
     cmocka_unit_test(test_equal_to_the_centre),

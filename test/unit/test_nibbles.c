@@ -369,16 +369,16 @@ static void thresholds_and_nan(void **state)
     each_set(check_thresholds);
 }
 
-/* A score that equals the threshold does not pass. */
-static void check_ties_fail(const sonde__kernels *set)
+/* A score that equals the threshold does not pass, and what is above it by the least does. */
+static void check_crossing(const sonde__kernels *set, int parts, uint64_t seed)
 {
     answer *got = test_alloc(1, sizeof *got), *again = test_alloc(1, sizeof *again);
-    problem p = make_problem(4, 12, 1, 5);
+    problem p = make_problem(4, 12, 1, seed);
     p.lanes[0].threshold = -INFINITY;
-    scan(set, &p, SCALED | BIASED, got);
+    scan(set, &p, parts, got);
     for (int i = 0; i < 4 * ROWS; i++) {
         p.lanes[0].threshold = got->scores[i];
-        scan(set, &p, SCALED | BIASED, again);
+        scan(set, &p, parts, again);
         for (int v = 0; v < 4 * ROWS; v++)
             assert_int_equal(again->masks[v / ROWS] >> v % ROWS & 1, got->scores[v] > got->scores[i]);
     }
@@ -387,10 +387,18 @@ static void check_ties_fail(const sonde__kernels *set)
     free_problem(&p);
 }
 
+static void check_crossings(const sonde__kernels *set)
+{
+    for (uint64_t seed = 5; seed < 25; seed++) {
+        check_crossing(set, SCALED | BIASED, seed);
+        check_crossing(set, 0, seed);
+    }
+}
+
 static void equal_does_not_pass(void **state)
 {
     (void)state;
-    each_set(check_ties_fail);
+    each_set(check_crossings);
 }
 
 /* The filter inside gives what filtering afterwards gives, and blocks without an allowed row are never read:

@@ -97,15 +97,16 @@ def hamming(
     key_bits: int | Literal["auto"] | None = None,
     bucket_bits: int | Literal["auto"] | None = None,
     radius: int | Literal["auto"] | None = None,
+    chunks: int | Literal["auto"] | None = None,
     rerank: Literal["auto", "code", "f16", "f32"] | None = None,
     probe: Literal["auto", "weight", "logit"] | None = None,
     metric: Literal["l2", "ip", "cosine", "hamming"] | None = None,
     duplicates: Literal["replace", "refuse"] | None = None,
 ) -> Spec:
     """Index: Semantic hashing: rows in buckets by the first bits of a binary code; a search visits the buckets whose
-        bits differ least.
+        bits differ least; multi-index hashing of longer codes.
 
-    Source: Salakhutdinov and Hinton 2009; Grzegorczyk and Kurdziel 2017.
+    Source: Salakhutdinov and Hinton 2009; Norouzi, Punjani and Fleet 2012; Grzegorczyk and Kurdziel 2017.
 
     Keys:
         code: binary code of the rows: lsh, itq, bernoulli, bebr(loops=0) (default lsh)
@@ -115,6 +116,9 @@ def hamming(
             list, at most 18 bits (default auto, 0 to 20)
         radius: search all buckets whose keys differ in at most so many bits; auto: as many buckets as the wanted recall
             needs (default auto, 0 to 64)
+        chunks: 1: lists are buckets; more: exact search by tables of so many substrings of the code; auto: bits /
+            log2(training rows), rounded up, for metric=hamming, codes of 48 bits or more and 2^18 rows or more, if that
+            is at most 4, else 1 (default auto, 1 to 16)
         rerank: what decides among the rows found: whole codes (metric=hamming), or rows that are stored for it; auto:
             code for metric=hamming, else f32 (default auto)
         probe: order of the buckets: by the bits that differ from the query's, or by what flipping them costs of the
@@ -122,8 +126,8 @@ def hamming(
         metric: what near means; l2 is the squared distance (default l2)
         duplicates: what add does with an id that is stored (default replace)
     """
-    return _spell("hamming", code=code, key_bits=key_bits, bucket_bits=bucket_bits, radius=radius, rerank=rerank,
-                  probe=probe, metric=metric, duplicates=duplicates)
+    return _spell("hamming", code=code, key_bits=key_bits, bucket_bits=bucket_bits, radius=radius, chunks=chunks,
+                  rerank=rerank, probe=probe, metric=metric, duplicates=duplicates)
 
 
 def raw() -> Spec:

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <immintrin.h>
+#include <math.h>
 
 #include "kernels/slots.h"
 
@@ -47,7 +48,22 @@ static int64_t below_i32(const int32_t *values, int64_t count, int32_t threshold
     return selected((const uint32_t *)(const void *)values, count, level, true, positions);
 }
 
+static void best_rows(const float *tile, int64_t count, int64_t lanes, const float *bias, int32_t *best)
+{
+    for (int64_t lane = 0; lane < lanes; lane += 8) {
+        __m256 most = _mm256_set1_ps(-INFINITY), number = _mm256_setzero_ps();
+        for (int64_t row = 0; row < count; row++) {
+            __m256 score = _mm256_add_ps(_mm256_loadu_ps(tile + row * lanes + lane), _mm256_set1_ps(bias[row]));
+            __m256 better = _mm256_cmp_ps(score, most, _CMP_GT_OQ);
+            most = _mm256_blendv_ps(most, score, better);
+            number = _mm256_blendv_ps(number, _mm256_castsi256_ps(_mm256_set1_epi32((int32_t)row)), better);
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(best + lane), _mm256_castps_si256(number));
+    }
+}
+
 const sonde__kernels sonde__avx2_select = {
+    .best_rows = best_rows,
     .above = above,
     .below_i32 = below_i32,
 };

@@ -126,10 +126,21 @@ static int64_t first_nonfinite(const float *x, int64_t count)
     return -1;
 }
 
+static void flip_signs(float *x, const uint8_t *bits, int64_t n)
+{
+    const __m256i own = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128), sign = _mm256_set1_epi32(INT32_MIN);
+    for (int64_t i = 0; i < n; i += 8) {
+        __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits[i / 8]), own), own);
+        __m256 flip = _mm256_castsi256_ps(_mm256_and_si256(set, sign));
+        _mm256_storeu_ps(x + i, _mm256_xor_ps(_mm256_loadu_ps(x + i), flip));
+    }
+}
+
 const sonde__kernels sonde__avx2_small = {
     .norm2 = norm2,
     .axpy = axpy,
     .crc32c = crc32c,
     .fht = fht,
+    .flip_signs = flip_signs,
     .first_nonfinite = first_nonfinite,
 };

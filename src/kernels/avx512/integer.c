@@ -129,9 +129,49 @@ static void ip_u8s8(const int8_t *query, const uint8_t *rows, int64_t stride, in
     sums_32(query, (sonde__places){(const uint8_t *)rows, NULL, stride}, count, d, out, IP_U8S8);
 }
 
+/* Packed rows of 8 bytes, eight to a register. */
+static void hamming_8(const uint8_t *query, const uint8_t *rows, int64_t count, int32_t *out)
+{
+    int64_t word;
+    memcpy(&word, query, sizeof word);
+    const __m512i q = _mm512_set1_epi64(word);
+    for (int64_t i = 0; i < count; i += 8) {
+        __mmask8 mask = (__mmask8)_bzhi_u32(0xff, (uint32_t)sonde__min_i64(8, count - i));
+        __m512i x = _mm512_maskz_loadu_epi64(mask, rows + 8 * i);
+        __m512i bits = _mm512_popcnt_epi64(_mm512_xor_si512(x, q));
+        _mm256_mask_storeu_epi32(out + i, mask, _mm512_cvtepi64_epi32(bits));
+    }
+}
+
+/* Packed rows of 16 bytes: eight are two registers, whose halves are added side by side. */
+static void hamming_16(const uint8_t *query, const uint8_t *rows, int64_t count, int32_t *out)
+{
+    const __m512i q = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)query));
+    const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+    for (int64_t i = 0; i < count; i += 8) {
+        uint32_t words = (uint32_t)(2 * sonde__min_i64(8, count - i));
+        uint32_t mask = _bzhi_u32(0xffff, words);
+        __m512i a = _mm512_maskz_loadu_epi64((__mmask8)mask, rows + 16 * i);
+        __m512i b = _mm512_maskz_loadu_epi64((__mmask8)(mask >> 8), rows + 16 * i + 64);
+        a = _mm512_popcnt_epi64(_mm512_xor_si512(a, q));
+        b = _mm512_popcnt_epi64(_mm512_xor_si512(b, q));
+        __m512i sum = _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+        __m256i narrow = _mm256_permutevar8x32_epi32(_mm512_cvtepi64_epi32(sum), order);
+        _mm256_mask_storeu_epi32(out + i, (__mmask8)_bzhi_u32(0xff, words / 2), narrow);
+    }
+}
+
 static void hamming(const uint8_t *query, const uint8_t *rows, int64_t stride, int64_t count, int64_t bytes,
                     int32_t *out)
 {
+    if (bytes == 8 && stride == 8) {
+        hamming_8(query, rows, count, out);
+        return;
+    }
+    if (bytes == 16 && stride == 16) {
+        hamming_16(query, rows, count, out);
+        return;
+    }
     sums_32(query, (sonde__places){(const uint8_t *)rows, NULL, stride}, count, bytes, out, HAMMING);
 }
 

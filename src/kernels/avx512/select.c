@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <immintrin.h>
+#include <math.h>
 
 #include "kernels/slots.h"
 
@@ -51,7 +52,25 @@ static int64_t below_i32(const int32_t *values, int64_t count, int32_t threshold
     return selected((const uint32_t *)(const void *)values, count, level, true, positions);
 }
 
+static void best_rows(const float *tile, int64_t count, int64_t lanes, const float *bias, int32_t *best)
+{
+    for (int64_t lane = 0; lane < lanes; lane += 16) {
+        __mmask16 used = lanes - lane >= 16 ? 0xffff : 0xff;
+        __m512 most = _mm512_set1_ps(-INFINITY);
+        __m512i number = _mm512_setzero_si512();
+        for (int64_t row = 0; row < count; row++) {
+            __m512 score = _mm512_add_ps(_mm512_maskz_loadu_ps(used, tile + row * lanes + lane),
+                                         _mm512_set1_ps(bias[row]));
+            __mmask16 better = _mm512_cmp_ps_mask(score, most, _CMP_GT_OQ);
+            most = _mm512_mask_mov_ps(most, better, score);
+            number = _mm512_mask_set1_epi32(number, better, (int32_t)row);
+        }
+        _mm512_mask_storeu_epi32(best + lane, used, number);
+    }
+}
+
 const sonde__kernels sonde__avx512_select = {
+    .best_rows = best_rows,
     .above = above,
     .below_i32 = below_i32,
 };

@@ -75,9 +75,33 @@ static int64_t first_nonfinite(const float *x, int64_t count)
     return -1;
 }
 
+static void flip_signs(float *x, const uint8_t *bits, int64_t n)
+{
+    const __m512i sign = _mm512_set1_epi32(INT32_MIN);
+    for (int64_t i = 0; i < n; i += 16) {
+        __mmask16 used = n - i >= 16 ? 0xffff : 0xff;
+        __mmask16 flipped = n - i >= 16 ? sonde__load_u16(bits + i / 8) : bits[i / 8];
+        __m512i entries = _mm512_maskz_loadu_epi32(used, x + i);
+        _mm512_mask_storeu_epi32(x + i, used, _mm512_mask_xor_epi32(entries, flipped, entries, sign));
+    }
+}
+
+static void kac_step(float *x, int64_t half, float scale)
+{
+    const __m512 factor = _mm512_set1_ps(scale);
+    for (int64_t i = 0; i < half; i += 16) {
+        __mmask16 used = (__mmask16)_bzhi_u32(0xffff, (uint32_t)sonde__min_i64(16, half - i));
+        __m512 a = _mm512_maskz_loadu_ps(used, x + i), b = _mm512_maskz_loadu_ps(used, x + half + i);
+        _mm512_mask_storeu_ps(x + i, used, _mm512_mul_ps(_mm512_add_ps(a, b), factor));
+        _mm512_mask_storeu_ps(x + half + i, used, _mm512_mul_ps(_mm512_sub_ps(a, b), factor));
+    }
+}
+
 const sonde__kernels sonde__avx512_small = {
     .norm2 = norm2,
     .axpy = axpy,
     .fht = fht,
+    .flip_signs = flip_signs,
+    .kac_step = kac_step,
     .first_nonfinite = first_nonfinite,
 };

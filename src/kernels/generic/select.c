@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <math.h>
+
 #include "kernels/slots.h"
 
 static int64_t above(const float *values, int64_t count, float threshold, int32_t *positions)
@@ -25,7 +27,26 @@ static int64_t below_i32(const int32_t *values, int64_t count, int32_t threshold
     return found;
 }
 
+/* Eight columns at a time stay in registers from row to row. */
+static void best_rows(const float *tile, int64_t count, int64_t lanes, const float *bias, int32_t *best)
+{
+    enum { TOGETHER = 8 };
+    for (int64_t lane = 0; lane < lanes; lane += TOGETHER) {
+        float most[TOGETHER];
+        int32_t number[TOGETHER] = {0};
+        for (int i = 0; i < TOGETHER; i++) most[i] = -INFINITY;
+        for (int64_t row = 0; row < count; row++)
+            for (int i = 0; i < TOGETHER; i++) {
+                float score = tile[row * lanes + lane + i] + bias[row];
+                number[i] = score > most[i] ? (int32_t)row : number[i];
+                most[i] = score > most[i] ? score : most[i];
+            }
+        memcpy(best + lane, number, sizeof number);
+    }
+}
+
 const sonde__kernels sonde__generic_select = {
+    .best_rows = best_rows,
     .above = above,
     .below_i32 = below_i32,
 };

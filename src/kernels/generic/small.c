@@ -99,10 +99,39 @@ static int64_t first_nonfinite(const float *x, int64_t count)
     return -1;
 }
 
+/* Four entries at a time; the masks of a nibble of signs come from a table, because bits taken one by one cost more than the
+ * transforms. */
+#define FLIP_MASK(n) {(n) & 1 ? 1u << 31 : 0, (n) & 2 ? 1u << 31 : 0, (n) & 4 ? 1u << 31 : 0, (n) & 8 ? 1u << 31 : 0}
+static const uint32_t flip_masks[16][4] = {
+    FLIP_MASK(0), FLIP_MASK(1), FLIP_MASK(2),  FLIP_MASK(3),  FLIP_MASK(4),  FLIP_MASK(5),  FLIP_MASK(6),  FLIP_MASK(7),
+    FLIP_MASK(8), FLIP_MASK(9), FLIP_MASK(10), FLIP_MASK(11), FLIP_MASK(12), FLIP_MASK(13), FLIP_MASK(14), FLIP_MASK(15)};
+
+static void flip_signs(float *x, const uint8_t *bits, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += 4) {
+        const uint32_t *mask = flip_masks[bits[i / 8] >> (i & 4) & 15];
+        uint32_t entries[4];
+        memcpy(entries, x + i, sizeof entries);
+        for (int j = 0; j < 4; j++) entries[j] ^= mask[j];
+        memcpy(x + i, entries, sizeof entries);
+    }
+}
+
+static void kac_step(float *x, int64_t half, float scale)
+{
+    for (int64_t i = 0; i < half; i++) {
+        float a = x[i], b = x[i + half];
+        x[i] = (a + b) * scale;
+        x[i + half] = (a - b) * scale;
+    }
+}
+
 const sonde__kernels sonde__generic_small = {
     .norm2 = norm2,
     .axpy = axpy,
     .crc32c = crc32c,
     .fht = fht,
+    .flip_signs = flip_signs,
+    .kac_step = kac_step,
     .first_nonfinite = first_nonfinite,
 };

@@ -1384,9 +1384,9 @@ impl Ivf {
 prints_as!(Ivf, "ivf");
 
 /// index `hamming`: semantic hashing: rows in buckets by the first bits of a binary code; a search visits the buckets
-/// whose bits differ least.
+/// whose bits differ least; multi-index hashing of longer codes.
 ///
-/// Source: Salakhutdinov and Hinton 2009; Grzegorczyk and Kurdziel 2017
+/// Source: Salakhutdinov and Hinton 2009; Norouzi, Punjani and Fleet 2012; Grzegorczyk and Kurdziel 2017
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hamming(Keys);
 
@@ -1431,6 +1431,18 @@ impl Hamming {
     /// `radius=auto`
     pub fn radius_auto(self) -> Self {
         Self(self.0.with("radius", "auto"))
+    }
+
+    /// 1: lists are buckets; more: exact search by tables of so many substrings of the code; auto: bits / log2(training
+    /// rows), rounded up, for metric=hamming, codes of 48 bits or more and 2^18 rows or more, if that is at most 4,
+    /// else 1; 1 to 16; default: auto
+    pub fn chunks(self, value: u64) -> Self {
+        Self(self.0.with("chunks", value))
+    }
+
+    /// `chunks=auto`
+    pub fn chunks_auto(self) -> Self {
+        Self(self.0.with("chunks", "auto"))
     }
 
     /// what decides among the rows found: whole codes (metric=hamming), or rows that are stored for it; auto: code for
