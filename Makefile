@@ -16,9 +16,9 @@ MAKEFLAGS += --no-builtin-rules
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-# The compiler's own OpenMP. libomp serves programs of gcc too, but keeps a file in shared memory for every child of a
-# fork, and ends programs that meet the file of an earlier process with their number.
-OPENMP  ?= $(if $(findstring clang,$(CC)),libomp,libgomp)
+# libomp serves programs of gcc too. Where other programs want the processors as well, libgomp's waiting threads take
+# them away from those that work: the tests take four times as long.
+OPENMP  ?= libomp
 BLAS    ?= openblas
 MODE    ?= release
 LAYOUT  ?= files

@@ -42,7 +42,7 @@ extern "C" {
 SONDE_API const char *sonde_version(void);
 
 /* How this library was built and what it chose on this machine: one line of key=value pairs, such as
- * "version=1.0.0 isa=avx512 cpu=generic,avx2,avx512 blas=openblas threads=libgomp".
+ * "version=1.0.0 isa=avx512 cpu=generic,avx2,avx512 blas=openblas threads=libomp".
  * isa is the instruction set in use (SONDE_ISA in the environment can lower it: generic|avx2|avx512 on x86-64,
  * generic|neon|crc32|dotprod on AArch64).
  * Static storage. Class A. Since 1.0. */

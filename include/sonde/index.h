@@ -40,11 +40,17 @@ SONDE_API sonde_status sonde_index_add(sonde_index *index, const sonde_array *ve
  * Space comes back as segments empty, and wholly with compact. Class B. Since 1.0. */
 SONDE_API sonde_status sonde_index_remove(sonde_index *index, const int64_t *ids, int64_t count, int64_t *removed);
 
-/* Rewrites what holds removed rows and gives all spare memory back. Answers do not change. Class B. Since 1.0. */
+/* Rewrites what holds removed rows and gives all spare memory back. Answers do not change, unless rows have drifted (ivf;
+ * stats tell): lists that hold more than four times the average are then split in two, again and again, rows around them go
+ * to the lists that are now nearest, and the calibration is measured again on stored rows. Each split shows at once with its
+ * calibration; it holds the rows that it moves twice. Codes stay as they were trained. On failure or cancel all rows are
+ * there, and lists are as before or as after one of these steps. CANCELLED, OUT_OF_MEMORY, STATE (opened mapped). Class B.
+ * Since 1.0. */
 SONDE_API sonde_status sonde_index_compact(sonde_index *index);
 
 /* Adds every row of `from` (upsert). Both must have the same spec and, where trained, the same trained parts (made by
- * opening the same file, or from the same training); else INCOMPATIBLE. Class B on index, A on from. Since 1.0. */
+ * opening the same file, or from the same training, and split alike by compact if at all); else INCOMPATIBLE. Class B on
+ * index, A on from. Since 1.0. */
 SONDE_API sonde_status sonde_index_merge(sonde_index *index, const sonde_index *from);
 
 /* Class C. Since 1.0. */
@@ -211,9 +217,15 @@ typedef struct sonde_index_stats {
     uint32_t trained;       /* 1 or 0 */
     uint32_t calibrated;    /* 0 no, 1 on stored rows, 2 on given queries */
     int64_t calibrated_at;  /* live rows at calibration */
+    float drift;            /* ivf: mean distance of stored rows to their centroids (a sample of 2,048), over that of the
+                             * training rows: 1 = none; 0 = not known */
+    uint32_t split;         /* 0 no list is too long; 1 compact would split some; 2 some are, but cannot be split: lists of low
+                             * rank, and residual codes without a refine tier */
+    int64_t long_lists;     /* with more than four times the rows of the average list, and 64 or more. Those of equal rows stay
+                             * so after compact */
 } sonde_index_stats;
 
-#define SONDE_INDEX_STATS_INIT {sizeof(sonde_index_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define SONDE_INDEX_STATS_INIT {sizeof(sonde_index_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* What the index holds now, as one search would see it. Class A. Since 1.0. */
 SONDE_API sonde_status sonde_index_stats_get(const sonde_index *index, sonde_index_stats *stats);

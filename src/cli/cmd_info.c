@@ -149,6 +149,8 @@ static void index_json(cli_json *json, const file_facts *facts)
     cli_json_int(json, "lists", stats->lists);
     cli_json_int(json, "largest_list", stats->largest_list);
     cli_json_int(json, "empty_lists", stats->empty_lists);
+    cli_json_int(json, "long_lists", stats->long_lists);
+    cli_json_real(json, "drift", stats->drift);
     cli_json_int(json, "row_bytes", (int64_t)stats->row_bytes);
     cli_json_int(json, "memory_bytes", (int64_t)stats->memory_bytes);
     cli_json_int(json, "mapped_bytes", (int64_t)stats->mapped_bytes);
@@ -192,6 +194,12 @@ static void show_index(cli_table *table, const file_facts *facts)
     cli_table_cell(table, "lists");
     cli_table_cell(table, "%s (largest %s rows, %lld empty)", cli_grouped(stats->lists, text),
                    cli_grouped(stats->largest_list, more), (long long)stats->empty_lists);
+    if (stats->drift > 0) {
+        static const char *const splits[] = {"", ", which compact splits", ", which cannot be split"};
+        cli_table_cell(table, "drift");
+        cli_table_cell(table, "%.2f (1 = as the training rows); %lld lists too long%s", (double)stats->drift,
+                       (long long)stats->long_lists, splits[stats->split % 3]);
+    }
     cli_table_cell(table, "a row takes");
     cli_table_cell(table, "%llu bytes", (unsigned long long)stats->row_bytes);
     cli_table_cell(table, "memory");

@@ -7,7 +7,8 @@
  *
  * Appending: the last segment of a list grows by half until it is full (about 8 MiB), then the next begins; an
  * announced bulk of rows gets exactly what it needs. Removing sets bits in a copy of the segment's header. Compacting
- * joins runs of segments that have holes, spare room or few rows into full ones, at most about 64 MiB a change.
+ * joins runs of segments that have holes, spare room or few rows into full ones, at most about 64 MiB a change. A change
+ * may go on with more lists and other learned parts; both show with its rows, and its snapshot can be measured before.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -34,7 +35,11 @@ struct sonde__change {
     sonde__store *store;
     sonde_runtime *runtime;
     const sonde__snapshot *base;
-    draft **drafts; /* one a list; NULL = untouched */
+    int64_t lists;             /* from now on: base->lists or more */
+    draft **drafts;            /* one a list; NULL = untouched */
+    void *learned;             /* new learned parts, or NULL: those of the base */
+    const sonde__curve *curve; /* a new curve, or NULL: that of the base */
+    sonde__snapshot *next;     /* made by preview or commit */
     erased *erased;
     int64_t erased_count;
     int64_t placed; /* rows that the id table gets at most */
@@ -49,16 +54,37 @@ sonde_status sonde__change_begin(sonde__store *store, sonde__change **change)
     SONDE_TRY(SONDE_NEW_ZERO(store->runtime, made, 1));
     made->store = store;
     made->runtime = store->runtime;
-    sonde_status status = SONDE_NEW_ZERO(store->runtime, made->drafts, store->lists);
+    sonde__mutex_lock(&store->writer);
+    made->base = atomic_load(&store->current);
+    made->lists = made->base->lists;
+    made->next_id = made->base->next_id;
+    sonde_status status = SONDE_NEW_ZERO(store->runtime, made->drafts, made->lists);
     if (status != SONDE_OK) {
+        sonde__mutex_unlock(&store->writer);
         sonde__free(store->runtime, made);
         return status;
     }
-    sonde__mutex_lock(&store->writer);
-    made->base = atomic_load(&store->current);
-    made->next_id = made->base->next_id;
     *change = made;
     return SONDE_OK;
+}
+
+sonde_status sonde__change_relearn(sonde__change *change, int64_t lists, void *learned)
+{
+    draft **drafts;
+    SONDE_ASSERT(!change->learned && lists >= change->lists);
+    SONDE_TRY(SONDE_NEW_ZERO(change->runtime, drafts, lists));
+    memcpy(drafts, change->drafts, (size_t)change->lists * sizeof *drafts);
+    sonde__free(change->runtime, change->drafts);
+    change->drafts = drafts;
+    change->lists = lists;
+    change->learned = learned;
+    return SONDE_OK;
+}
+
+/* What is published of a list. */
+static const sonde__list *base_list(const sonde__change *change, int64_t list)
+{
+    return list < change->base->lists ? change->base->list[list] : change->store->empty;
 }
 
 /* ---- drafts ------------------------------------------------------------------------------------------ */
@@ -92,7 +118,7 @@ static sonde_status touch_list(sonde__change *change, int64_t list, draft **out)
 {
     *out = change->drafts[list];
     if (*out) return SONDE_OK;
-    const sonde__list *base = change->base->list[list];
+    const sonde__list *base = base_list(change, list);
     draft *d;
     SONDE_TRY(SONDE_NEW_ZERO(change->runtime, d, 1));
     change->drafts[list] = d;
@@ -226,7 +252,7 @@ static sonde_status grow_tail(sonde__change *change, int64_t list, draft *d, int
     SONDE_TRY(segment_new(change, capacity, old->gone != NULL, &grown));
     copy_rows(&change->store->layout, old, 0, old->count, grown);
     copy_gone(old, grown);
-    drop_own(change, change->base->list[list], d, s);
+    drop_own(change, base_list(change, list), d, s);
     d->segment[s] = grown;
     d->own[s] = true;
     return SONDE_OK;
@@ -250,7 +276,7 @@ static sonde_status list_room(sonde__change *change, int64_t list, draft *d, int
 
 sonde_status sonde__change_reserve(sonde__change *change, const int64_t *counts)
 {
-    for (int64_t l = 0; l < change->store->lists; l++) {
+    for (int64_t l = 0; l < change->lists; l++) {
         draft *d;
         if (counts[l] == 0) continue;
         SONDE_TRY(touch_list(change, l, &d));
@@ -365,7 +391,7 @@ static sonde_status join_run(sonde__change *change, const sonde__list *list, dra
 
 static sonde_status compact_list(sonde__change *change, int64_t l, bool all, int64_t *budget)
 {
-    const sonde__list *list = change->base->list[l];
+    const sonde__list *list = base_list(change, l);
     int64_t full = sonde__segment_rows(&change->store->layout), first = 0;
     while (first < list->segments && !wasteful(list, first, all, full)) first++;
     if (first == list->segments) return SONDE_OK;
@@ -398,7 +424,7 @@ sonde_status sonde__change_compact(sonde__change *change, bool all, bool *more)
     int64_t row = 8;
     for (int c = 0; c < change->store->layout.columns; c++) row += change->store->layout.width[c];
     int64_t budget = sonde__max_i64(1, COMPACT_BYTES / row);
-    for (int64_t l = 0; l < change->store->lists && budget > 0; l++) SONDE_TRY(compact_list(change, l, all, &budget));
+    for (int64_t l = 0; l < change->lists && budget > 0; l++) SONDE_TRY(compact_list(change, l, all, &budget));
     *more = budget <= 0;
     return SONDE_OK;
 }
@@ -441,7 +467,7 @@ sonde_status sonde__change_adopt(sonde__change *change, const int64_t *lengths, 
     slab->shares = 1;
     sonde_status status = SONDE_OK;
     int64_t first = 0, first_blocked = 0, block = SONDE__BLOCK_ROWS;
-    for (int64_t l = 0; l < change->store->lists && status == SONDE_OK; first += lengths[l++]) {
+    for (int64_t l = 0; l < change->lists && status == SONDE_OK; first += lengths[l++]) {
         if (lengths[l] > 0) status = adopt_list(change, l, first, first_blocked, lengths[l], slab);
         first_blocked += (lengths[l] + block - 1) / block * block;
     }
@@ -456,7 +482,7 @@ sonde_status sonde__change_adopt(sonde__change *change, const int64_t *lengths, 
 
 static void free_drafts(sonde__change *change)
 {
-    for (int64_t l = 0; l < change->store->lists; l++) {
+    for (int64_t l = 0; l < change->lists; l++) {
         draft *d = change->drafts[l];
         if (!d) continue;
         sonde__free(change->runtime, d->segment);
@@ -479,12 +505,15 @@ static void end(sonde__change *change)
 void sonde__change_abort(sonde__change *change)
 {
     if (!change) return;
-    for (int64_t l = 0; l < change->store->lists; l++) {
+    for (int64_t l = 0; l < change->lists; l++) {
         draft *d = change->drafts[l];
         if (!d) continue;
-        for (int64_t s = 0; s < d->segments; s++) drop_own(change, change->base->list[l], d, s);
+        for (int64_t s = 0; s < d->segments; s++) drop_own(change, base_list(change, l), d, s);
         sonde__shown_free(change->runtime, d->header);
     }
+    sonde__shown_free(change->runtime, change->next);
+    sonde__shown_free(change->runtime, change->curve);
+    sonde__store_drop_learned(change->store, change->learned);
     end(change);
 }
 
@@ -499,26 +528,41 @@ static sonde_status make_header(sonde__change *change, draft *d)
 }
 
 /* The next snapshot, with all it needs allocated. */
-static sonde_status prepare(sonde__change *change, sonde__snapshot **out)
+static sonde_status prepare(sonde__change *change)
 {
     const sonde__snapshot *base = change->base;
     int64_t rows = base->rows, removed = base->removed;
-    for (int64_t l = 0; l < base->lists; l++) {
+    for (int64_t l = 0; l < change->lists; l++) {
         draft *d = change->drafts[l];
         if (!d) continue;
         SONDE_TRY(make_header(change, d));
-        rows += d->rows - base->list[l]->rows;
-        removed += d->removed - base->list[l]->removed;
+        rows += d->rows - base_list(change, l)->rows;
+        removed += d->removed - base_list(change, l)->removed;
     }
     sonde__snapshot *next = sonde__shown_alloc(change->runtime,
-                                               sizeof *next + (uint64_t)base->lists * sizeof(void *));
+                                               sizeof *next + (uint64_t)change->lists * sizeof(void *));
     if (!next) return sonde__last_status();
-    *next = (sonde__snapshot){base->version + 1, rows, removed, change->next_id, base->copies, base->lists};
-    for (int64_t l = 0; l < base->lists; l++)
-        next->list[l] = change->drafts[l] ? change->drafts[l]->header : base->list[l];
-    *out = next;
+    *next = (sonde__snapshot){.version = base->version + 1,
+                              .rows = rows,
+                              .removed = removed,
+                              .next_id = change->next_id,
+                              .copies = base->copies,
+                              .lists = change->lists,
+                              .learned = change->learned ? change->learned : base->learned};
+    for (int64_t l = 0; l < change->lists; l++)
+        next->list[l] = change->drafts[l] ? change->drafts[l]->header : base_list(change, l);
+    change->next = next;
     return SONDE_OK;
 }
+
+sonde_status sonde__change_preview(sonde__change *change, const sonde__snapshot **next)
+{
+    SONDE_TRY(prepare(change));
+    *next = change->next;
+    return SONDE_OK;
+}
+
+void sonde__change_curve(sonde__change *change, const sonde__curve *curve) { change->curve = curve; }
 
 /* Moves to the first live row at or after (*s, *r). */
 static bool next_live(const sonde__list *list, int64_t *s, int64_t *r)
@@ -554,13 +598,13 @@ static void update_idmap(sonde__change *change, sonde__idmap *map)
 {
     for (int64_t i = 0; i < change->erased_count; i++)
         sonde__idmap_erase(map, change->erased[i].id, change->erased[i].place);
-    for (int64_t l = 0; l < change->store->lists; l++) {
+    for (int64_t l = 0; l < change->lists; l++) {
         draft *d = change->drafts[l];
         if (!d) continue;
         if (d->moved) {
-            idmap_moves(map, l, change->base->list[l], d->header, false);
-            idmap_moves(map, l, change->base->list[l], d->header, true);
-        } else idmap_appends(map, l, change->base->list[l], d->header);
+            idmap_moves(map, l, base_list(change, l), d->header, false);
+            idmap_moves(map, l, base_list(change, l), d->header, true);
+        } else idmap_appends(map, l, base_list(change, l), d->header);
     }
 }
 
@@ -590,28 +634,32 @@ static void retire_replaced(sonde__change *change)
 {
     sonde__store *store = change->store;
     uint64_t version = change->base->version;
-    for (int64_t l = 0; l < store->lists; l++) {
+    for (int64_t l = 0; l < change->lists; l++) {
         const draft *d = change->drafts[l];
         if (!d) continue;
-        (d->moved ? retire_joined : retire_changed)(store, change->base->list[l], d, version);
-        if (change->base->list[l] != store->empty) sonde__store_retire(store, change->base->list[l], NULL, version);
+        const sonde__list *old = base_list(change, l);
+        (d->moved ? retire_joined : retire_changed)(store, old, d, version);
+        if (old != store->empty) sonde__store_retire(store, old, NULL, version);
     }
+    if (change->learned) sonde__store_retire_learned(store, change->base->learned, version);
+    const sonde__curve *curve = atomic_load(&change->base->curve);
+    if (change->curve && curve) sonde__store_retire(store, curve, NULL, version);
     sonde__store_retire(store, change->base, NULL, version);
 }
 
 sonde_status sonde__change_commit(sonde__change *change)
 {
     sonde__store *store = change->store;
-    sonde__snapshot *next = NULL;
     sonde__idmap *map = atomic_load(&store->idmap), *old_map = map;
-    sonde_status status = prepare(change, &next);
+    sonde_status status = change->next ? SONDE_OK : prepare(change);
     if (status == SONDE_OK && map && !sonde__idmap_fits(map, change->placed))
         status = sonde__idmap_build(store->runtime, change->base, change->placed, &map);
     if (status != SONDE_OK) {
-        sonde__shown_free(store->runtime, next);
         sonde__change_abort(change);
         return status;
     }
+    sonde__snapshot *next = change->next;
+    atomic_init(&next->curve, change->curve ? change->curve : atomic_load(&change->base->curve));
     atomic_fetch_add(&store->idmap_sequence, 1);
     atomic_store(&store->current, next);
     atomic_store(&store->published, next->version);

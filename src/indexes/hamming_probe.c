@@ -177,7 +177,7 @@ static int64_t probe_count(const sonde__search *search, const sonde__hamming *h,
     if (search->recall >= 0.9999f) return most;
     if (h->radius >= 0) return h->chunks > 1 ? h->radius + 1 : sonde__hamming_ball(h->bucket_bits, h->radius);
     int64_t k = allowed > 0 ? (int64_t)((double)search->k * (double)live / (double)allowed) : search->k;
-    sonde__curve_choose(atomic_load(&search->index->curve), live, sonde__max_i64(1, sonde__min_i64(k, live)),
+    sonde__curve_choose(atomic_load(&search->snapshot->curve), live, sonde__max_i64(1, sonde__min_i64(k, live)),
                         search->recall, most, &probes, &refine);
     return (probes + h->chunks - 1) / h->chunks * h->chunks; /* whole rounds of the chunks */
 }

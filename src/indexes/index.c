@@ -2,7 +2,9 @@
  *
  * An add is one change of the store: rows are placed (which list), room is reserved exactly, rows are encoded in
  * chunks by all threads and appended in their order by one, and the whole is committed at the end. So a failure or a
- * cancel at any point leaves what was there, and the stored bytes do not depend on the number of threads.
+ * cancel at any point leaves what was there, and the stored bytes do not depend on the number of threads. Splitting
+ * lists that have grown too long is one change too: the kind makes new lists and places rows anew, the curve is measured
+ * on the snapshot that is about to be, and all of it shows at once.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,6 +13,8 @@
 #include "indexes/store.h"
 
 #include <stdlib.h>
+
+#define SPLIT_ROUNDS 8
 
 #define METHOD(name) extern const sonde__index_method sonde__index_##name;
 #include "indexes/list.h"
@@ -44,7 +48,16 @@ static uint32_t metric_of(const char *word)
 
 sonde_status sonde__index_store(sonde_index *index)
 {
-    return sonde__store_create(index->runtime, &index->layout, index->lists, &index->store);
+    SONDE_TRY(sonde__store_create(index->runtime, &index->layout, index->lists, &index->store));
+    if (index->learned) sonde__store_learned(index->store, index->learned, index->method->drop_learned);
+    index->learned = NULL;
+    return SONDE_OK;
+}
+
+void sonde__index_learned(sonde_index *index, void *learned)
+{
+    if (index->learned) index->method->drop_learned(index->runtime, index->learned);
+    index->learned = learned;
 }
 
 static sonde_status make_in(sonde_index *made)
@@ -97,8 +110,8 @@ void sonde_index_free(sonde_index *index)
 {
     if (!index) return;
     sonde__store_free(index->store);
+    sonde__index_learned(index, NULL);
     if (index->method && index->method->drop) index->method->drop(index);
-    sonde__shown_free(index->runtime, atomic_load(&index->curve));
     sonde__params_free(index->runtime, index->params);
     sonde__reader_close(index->file);
     sonde__mutex_destroy(&index->first);
@@ -250,12 +263,12 @@ static sonde_status append_all(adding *a, sonde__change *change)
 }
 
 /* Places the rows and gets the memory that the add works in. */
-static sonde_status add_prepare(adding *a)
+static sonde_status add_prepare(adding *a, const sonde__change *change)
 {
     const sonde_index *index = a->index;
     int64_t n = a->rows->rows, row_bytes = 8;
     a->copies = index->layout.copies > 1 ? index->layout.copies : 1;
-    SONDE_TRY(SONDE_NEW_ZERO(index->runtime, a->counts, index->lists));
+    SONDE_TRY(SONDE_NEW_ZERO(index->runtime, a->counts, sonde__change_base(change)->lists));
     if (index->method->place) {
         SONDE_TRY(SONDE_NEW(index->runtime, a->list, n * a->copies));
         SONDE_TRY(index->method->place(index, a->rows, a->list));
@@ -271,14 +284,12 @@ static sonde_status add_prepare(adding *a)
 static sonde_status add_rows(const sonde_index *index, const sonde_array *rows, const int64_t *ids)
 {
     adding a = {.index = index, .rows = rows, .ids = ids};
-    sonde__change *change = NULL;
-    sonde_status status = add_prepare(&a);
-    if (status == SONDE_OK) status = sonde__change_begin(index->store, &change);
-    if (status == SONDE_OK) {
-        status = append_all(&a, change);
-        if (status == SONDE_OK) status = sonde__change_commit(change);
-        else sonde__change_abort(change);
-    }
+    sonde__change *change;
+    SONDE_TRY(sonde__change_begin(index->store, &change));
+    sonde_status status = add_prepare(&a, change);
+    if (status == SONDE_OK) status = append_all(&a, change);
+    if (status == SONDE_OK) status = sonde__change_commit(change);
+    else sonde__change_abort(change);
     for (int c = 0; c < SONDE__COLUMNS; c++) sonde__free(index->runtime, a.staging[c]);
     sonde__free(index->runtime, a.list);
     sonde__free(index->runtime, a.counts);
@@ -310,6 +321,48 @@ sonde_status sonde_index_add(sonde_index *index, const sonde_array *vectors, con
     SONDE_TRY(index->trained ? add_rows(index, &rows, ids) : first_add(index, &rows, ids));
     (void)sonde__index_autotune(index); /* the rows are in, whether it succeeds or not */
     return SONDE_OK;
+}
+
+/* ---- splitting lists --------------------------------------------------------------------------------- */
+
+/* A curve for what the change will publish, if there is one for what it began with. */
+static sonde_status measure_again(sonde_index *index, sonde__change *change)
+{
+    const sonde__snapshot *next;
+    const sonde__curve *curve;
+    sonde_tune_options options = SONDE_TUNE_OPTIONS_INIT;
+    if (!atomic_load(&sonde__change_base(change)->curve)) return SONDE_OK;
+    SONDE_TRY(sonde__change_preview(change, &next));
+    SONDE_TRY(sonde__curve_measure(index, next, NULL, &options, &curve));
+    sonde__change_curve(change, curve);
+    return SONDE_OK;
+}
+
+static sonde_status split_once(sonde_index *index, bool *done)
+{
+    sonde__change *change;
+    SONDE_TRY(sonde__change_begin(index->store, &change));
+    sonde_status status = index->method->split(index, change, done);
+    if (status == SONDE_OK && *done) status = measure_again(index, change);
+    if (status != SONDE_OK || !*done) {
+        sonde__change_abort(change);
+        return status;
+    }
+    return sonde__change_commit(change);
+}
+
+/* What a split list really holds shows once rows are placed: then it may be long still. */
+static sonde_status split(sonde_index *index)
+{
+    bool done = index->method->split != NULL;
+    for (int round = 0; done && round < SPLIT_ROUNDS; round++) SONDE_TRY(split_once(index, &done));
+    return SONDE_OK;
+}
+
+sonde_status sonde__index_drift(const sonde_index *index, const sonde__snapshot *snapshot, sonde__drift *drift)
+{
+    *drift = (sonde__drift){0};
+    return index->method->drift ? index->method->drift(index, snapshot, drift) : SONDE_OK;
 }
 
 /* ---- removing, compacting ---------------------------------------------------------------------------- */
@@ -355,7 +408,9 @@ sonde_status sonde_index_remove(sonde_index *index, const int64_t *ids, int64_t 
 sonde_status sonde_index_compact(sonde_index *index)
 {
     SONDE_TRY(sonde__index_writable(index, "compact"));
-    return index->trained ? compact(index, true) : SONDE_OK;
+    if (!index->trained) return SONDE_OK;
+    SONDE_TRY(split(index));
+    return compact(index, true);
 }
 
 /* ---- merging ----------------------------------------------------------------------------------------- */
@@ -431,7 +486,29 @@ static sonde_status merge_snapshot(sonde_index *index, const sonde__snapshot *fr
     return status;
 }
 
-static sonde_status check_mergeable(const sonde_index *index, const sonde_index *from)
+/* Whether both have learned the same. from_snapshot: of `from`. */
+static sonde_status learned_same(const sonde_index *index, const sonde_index *from, const sonde__snapshot *from_snapshot,
+                                 bool *same)
+{
+    sonde__visit visit = sonde__store_enter(index->store);
+    *same = !index->method->same_learned ||
+            (visit.snapshot->lists == from_snapshot->lists &&
+             index->method->same_learned(index, visit.snapshot->learned, from_snapshot->learned));
+    sonde__store_leave(index->store, visit);
+    return *same && index->method->same ? index->method->same(index, from, same) : SONDE_OK;
+}
+
+static sonde_status check_mergeable(const sonde_index *index, const sonde_index *from,
+                                    const sonde__snapshot *from_snapshot)
+{
+    bool same = index->trained;
+    if (same) SONDE_TRY(learned_same(index, from, from_snapshot, &same));
+    if (same) return SONDE_OK;
+    return sonde__fail(SONDE_INCOMPATIBLE, "merge: the two indexes were trained apart, or compact has split lists of one; "
+                                           "open one trained file for both, then add");
+}
+
+static sonde_status check_kinds(const sonde_index *index, const sonde_index *from)
 {
     if (!from || index == from)
         return sonde__fail(SONDE_INVALID_ARGUMENT,
@@ -440,22 +517,17 @@ static sonde_status check_mergeable(const sonde_index *index, const sonde_index 
         return sonde__fail(SONDE_INCOMPATIBLE, "merge: %s of dim=%lld does not fit %s of dim=%lld",
                            sonde_index_spec(from), (long long)from->dim, sonde_index_spec(index),
                            (long long)index->dim);
-    bool same = !from->trained || index->trained;
-    if (same && from->trained && index->method->same) SONDE_TRY(index->method->same(index, from, &same));
-    if (!same)
-        return sonde__fail(SONDE_INCOMPATIBLE,
-                           "merge: the two indexes were trained apart; open one trained file for both, then add");
     return SONDE_OK;
 }
 
 sonde_status sonde_index_merge(sonde_index *index, const sonde_index *from)
 {
     SONDE_TRY(sonde__index_writable(index, "merge"));
-    SONDE_TRY(check_mergeable(index, from));
+    SONDE_TRY(check_kinds(index, from));
     if (!from->trained) return SONDE_OK;
     sonde__visit visit = sonde__store_enter(from->store);
-    sonde_status status = sonde__live_rows(visit.snapshot) > 0 ? merge_snapshot(index, visit.snapshot)
-                                                                         : SONDE_OK;
+    sonde_status status = check_mergeable(index, from, visit.snapshot);
+    if (status == SONDE_OK && sonde__live_rows(visit.snapshot) > 0) status = merge_snapshot(index, visit.snapshot);
     sonde__store_leave(from->store, visit);
     if (status == SONDE_OK) (void)sonde__index_autotune(index);
     return status;
@@ -573,6 +645,16 @@ static void stats_of_snapshot(const sonde__snapshot *snapshot, sonde_index_stats
     }
 }
 
+static sonde_status stats_of_drift(const sonde_index *index, const sonde__snapshot *snapshot, sonde_index_stats *stats)
+{
+    sonde__drift drift;
+    SONDE_TRY(sonde__index_drift(index, snapshot, &drift));
+    stats->drift = (float)drift.drift;
+    stats->long_lists = drift.long_lists;
+    stats->split = drift.long_lists == 0 ? 0 : drift.splits ? 1 : 2;
+    return SONDE_OK;
+}
+
 sonde_status sonde_index_stats_get(const sonde_index *index, sonde_index_stats *stats)
 {
     if (!index) return sonde__fail(SONDE_INVALID_ARGUMENT, "stats_get: index is NULL");
@@ -580,17 +662,18 @@ sonde_status sonde_index_stats_get(const sonde_index *index, sonde_index_stats *
     if (s.trained) {
         s.row_bytes = 8;
         for (int c = 0; c < index->layout.columns; c++) s.row_bytes += (uint64_t)index->layout.width[c];
-        s.memory_bytes = sonde__store_bytes(index->store, &s.mapped_bytes);
-        if (index->method->learned_bytes) s.memory_bytes += index->method->learned_bytes(index);
-        s.memory_bytes += sizeof *index;
+        s.memory_bytes = sizeof *index + sonde__store_bytes(index->store, &s.mapped_bytes);
         sonde__visit visit = sonde__store_enter(index->store);
+        if (index->method->learned_bytes) s.memory_bytes += index->method->learned_bytes(index);
         stats_of_snapshot(visit.snapshot, &s);
-        const sonde__curve *curve = atomic_load(&index->curve);
+        const sonde__curve *curve = atomic_load(&visit.snapshot->curve);
         if (curve) {
             s.calibrated = curve->source;
             s.calibrated_at = curve->calibrated_at;
         }
+        sonde_status status = stats_of_drift(index, visit.snapshot, &s);
         sonde__store_leave(index->store, visit);
+        if (status != SONDE_OK) return status;
     }
     return sonde__info_write(&s, sizeof s, "stats_get", stats);
 }

@@ -23,6 +23,8 @@
 #include "kernels/kernels.h"
 #include "quantizers/quantizer.h"
 
+typedef struct sonde__curve sonde__curve;
+
 /* ---- store.c: rows, lists, snapshots ----------------------------------------------------------------- */
 
 #define SONDE__MAX_K 65536 /* hits a query */
@@ -91,6 +93,8 @@ typedef struct sonde__snapshot {
     int64_t next_id;       /* the id that the next row without one gets */
     int64_t copies;        /* of each row, 1 or 2: rows and removed count all of them */
     int64_t lists;
+    const void *learned;   /* what the kind has learned for these very lists, and replaces with them; NULL: nothing */
+    _Atomic(const sonde__curve *) curve; /* what searches go by; NULL until calibrated */
     const sonde__list *list[];
 } sonde__snapshot;
 
@@ -103,7 +107,12 @@ static inline int64_t sonde__live_rows(const sonde__snapshot *snapshot)
 typedef struct sonde__store sonde__store;
 sonde_status sonde__store_create(sonde_runtime *runtime, const sonde__layout *layout, int64_t lists,
                                  sonde__store **store);
+/* Gives a fresh store the learned parts of its first snapshot; they and their successors are the store's, to `drop`. They
+ * come from sonde__shown_alloc, which drop undoes too. */
+void sonde__store_learned(sonde__store *store, void *learned, void (*drop)(sonde_runtime *runtime, void *learned));
 void sonde__store_free(sonde__store *store); /* no reader may be left */
+/* The published snapshot, for the one writer, and for readers inside a visit. */
+const sonde__snapshot *sonde__store_current(const sonde__store *store);
 
 /* Readers: everything reached from the snapshot lives until leave. Lock-free, any number at once. */
 typedef struct sonde__visit { const sonde__snapshot *snapshot; int slot; } sonde__visit;
@@ -152,6 +161,12 @@ sonde_status sonde__change_compact(sonde__change *change, bool all, bool *more);
 sonde_status sonde__change_adopt(sonde__change *change, const int64_t *lengths, int64_t next_id,
                                  const sonde__blob *blobs);
 const sonde__snapshot *sonde__change_base(const sonde__change *change); /* what was published at begin */
+/* Goes on with at least as many lists, the new ones empty, and with learned parts for all of them. On success these belong
+ * to the change, committed or aborted. Once in a change, before rows are appended. */
+sonde_status sonde__change_relearn(sonde__change *change, int64_t lists, void *learned);
+/* The snapshot that commit will publish, to be looked at before. Nothing can be changed afterwards but its curve. */
+sonde_status sonde__change_preview(sonde__change *change, const sonde__snapshot **next);
+void sonde__change_curve(sonde__change *change, const sonde__curve *curve); /* previewed; the change owns the curve */
 sonde_status sonde__change_commit(sonde__change *change); /* on failure it has been aborted */
 void sonde__change_abort(sonde__change *change);          /* NULL is fine */
 uint64_t sonde__store_bytes(const sonde__store *store, uint64_t *mapped);
@@ -288,12 +303,12 @@ float sonde__score_out(uint32_t metric, float score);
 #define SONDE__OWN_QUERIES 500 /* disturbed rows that calibration takes where no queries are given */
 
 /* Immutable once shown; replaced as a whole. */
-typedef struct sonde__curve {
+struct sonde__curve {
     int64_t count;
     int64_t calibrated_at; /* live rows then */
     uint32_t source;       /* 1 stored rows, 2 given queries */
     sonde_operating_point point[]; /* ordered by k, then effort */
-} sonde__curve;
+};
 
 /* The cheapest effort and refine depth for a recall at k, interpolated in log k and corrected for growth since calibration;
  * without a curve (NULL), a cautious guess. At most max_effort. */
@@ -301,12 +316,22 @@ void sonde__curve_choose(const sonde__curve *curve, int64_t rows, int64_t k, flo
                          int64_t *effort, int64_t *refine);
 /* The gap that belongs to an effort chosen for k; 0 without a curve. */
 float sonde__curve_gap(const sonde__curve *curve, int64_t k, int64_t effort);
+/* Measures a snapshot, published or not; queries NULL: stored rows. */
+sonde_status sonde__curve_measure(sonde_index *index, const sonde__snapshot *snapshot, const sonde_array *queries,
+                                  const sonde_tune_options *options, const sonde__curve **curve);
 /* Shows a curve to the searches from now on and retires the old one. */
 void sonde__curve_show(sonde_index *index, const sonde__curve *curve);
 /* Called after an add: calibrates on stored rows when there are >= 1,000 and none or an outgrown own curve. */
 sonde_status sonde__index_autotune(sonde_index *index);
 
 /* ---- the index and its kinds ------------------------------------------------------------------------- */
+
+/* How far the stored rows have moved away from what the lists were learned from. */
+typedef struct sonde__drift {
+    double drift;       /* mean distance of stored rows to their centroids over that of the training rows; 0: not known */
+    int64_t long_lists; /* that hold more than four times the average */
+    bool splits;        /* the codes can be made again from what is stored, so compact splits those */
+} sonde__drift;
 
 typedef struct sonde__index_method {
     sonde__method method; /* name, keys, inputs */
@@ -315,7 +340,8 @@ typedef struct sonde__index_method {
     int64_t (*min_rows)(const sonde_index *index);                    /* fewest training rows; NULL: learns nothing */
     /* Learns from rows (checked, finite, >= min_rows). Sets layout and lists. On failure the index is as before. */
     sonde_status (*train)(sonde_index *index, const sonde_array *rows);
-    /* The list of each row, then of each row's copy if the layout has copies. NULL: all rows go to list 0. Parallel inside. */
+    /* The list of each row, then of each row's copy if the layout has copies. NULL: all rows go to list 0. Parallel inside.
+     * place and fill are called inside a change, whose base is the current snapshot. */
     sonde_status (*place)(const sonde_index *index, const sonde_array *rows, int32_t *lists);
     /* Encodes rows [begin, end) into columns[c] + (i - begin) * width[c]. lists[i] as placed (NULL if place is). Serial,
      * called from a parallel loop. */
@@ -335,10 +361,20 @@ typedef struct sonde__index_method {
     void (*drop)(sonde_index *index);                                      /* frees state; state may be NULL */
     bool (*refines)(const sonde_index *index); /* candidates are scored again, so the refine depth matters; NULL: no */
     uint64_t (*learned_bytes)(const sonde_index *index);                   /* memory of learned parts; NULL: none */
-    int64_t (*max_effort)(const sonde_index *index);                       /* NULL: always exact, nothing to calibrate */
+    /* An effort is a number of lists, at most this. NULL: always exact, nothing to calibrate. */
+    int64_t (*max_effort)(const sonde_index *index);
     /* Gaps (sonde_operating_point) with which n queries have these mean efforts. NULL: efforts are the same for all. */
-    sonde_status (*gaps)(const sonde_index *index, const float *queries, int64_t n, int threads, const int64_t *efforts,
-                         int64_t count, float *gaps);
+    sonde_status (*gaps)(const sonde_index *index, const sonde__snapshot *snapshot, const float *queries, int64_t n,
+                         int threads, const int64_t *efforts, int64_t count, float *gaps);
+
+    /* Kinds that may replace lists beside readers keep what they have learned for them in snapshot->learned; train and load
+     * hand those of the first snapshot over (sonde__index_learned). NULL, all five, for other kinds. */
+    void (*drop_learned)(sonde_runtime *runtime, void *learned);
+    sonde_status (*save_learned)(const sonde_index *index, const void *learned, sonde__writer *writer); /* before save */
+    bool (*same_learned)(const sonde_index *index, const void *a, const void *b);
+    sonde_status (*drift)(const sonde_index *index, const sonde__snapshot *snapshot, sonde__drift *drift);
+    /* Goes on with more lists where some are too long; *done is false where none is, or none can be split. */
+    sonde_status (*split)(const sonde_index *index, sonde__change *change, bool *done);
 } sonde__index_method;
 
 struct sonde_index {
@@ -353,10 +389,10 @@ struct sonde_index {
     sonde__mutex first;   /* the first add trains: others wait */
     _Atomic bool trained; /* set last: what it guards never changes beside readers afterwards */
     sonde__layout layout;
-    int64_t lists;
+    int64_t lists;        /* that the store begins with; its snapshots say how many there are */
     sonde__store *store;  /* NULL until trained */
-    _Atomic(const sonde__curve *) curve; /* NULL until calibrated; read inside a visit */
     sonde__reader *file;  /* kept while mapped; then the index is read-only */
+    void *learned;        /* for the first snapshot of the next store, which takes it over */
     void *state;          /* the kind's own */
 };
 
@@ -368,6 +404,9 @@ sonde_status sonde__index_has(const sonde_index *index, int64_t id, bool *has);
 /* index.c, for persist.c: an empty handle from a spec; and its store, once layout and lists are known. */
 sonde_status sonde__index_make(const char *spec, int64_t dim, sonde_runtime *runtime, sonde_index **index);
 sonde_status sonde__index_store(sonde_index *index);
+void sonde__index_learned(sonde_index *index, void *learned); /* for the next store, instead of what waits for it */
+/* How far rows have drifted, as this snapshot shows it; all 0 where the kind does not know. */
+sonde_status sonde__index_drift(const sonde_index *index, const sonde__snapshot *snapshot, sonde__drift *drift);
 /* STATE if the index was opened mapped. */
 sonde_status sonde__index_writable(const sonde_index *index, const char *verb);
 

@@ -10,7 +10,7 @@
  * and with residual codes <q, x'> = <q, centroid> + <q, code>, so no table is ever built for a list (ivf_encode.c says
  * what else a row's bias holds). Codes of 4-bit numbers lie in blocks for the fast scan (fast.c). The best candidates get
  * a second score: by the whole code where the fast scan saw only a part of it, by another code, or by the row itself
- * (f16, f32).
+ * (f16, f32). Lists that grow too long as rows drift away from what was learned are split (ivf_split.c).
  *
  * Cost: a row takes code bytes + 8 (id) + 4 for each number + refine tier; a search O(nlist dim + share of lists visited
  * x n x code bytes).
@@ -23,6 +23,7 @@
 #include "base/handle.h"
 #include "indexes/direct.h"
 #include "indexes/ivf_search.h"
+#include "indexes/store.h"
 
 #include <math.h>
 
@@ -178,46 +179,66 @@ static bool wants_coarse(const sonde_index *index, int64_t lists)
     return lists >= COARSE_LEAST && index->dim >= 16;
 }
 
-static void drop_coarse(const sonde_index *index, sonde__ivf *ivf)
-{
-    sonde_quantizer_free(ivf->coarse);
-    sonde__free(index->runtime, ivf->coarse_codes);
-    ivf->coarse = NULL;
-    ivf->coarse_codes = NULL;
-}
-
 /* The centroids once more, in 8 bits a column: made from them, never stored. */
-static sonde_status make_coarse(const sonde_index *index, const float *centroids, int64_t lists, sonde__ivf *made)
+static sonde_status make_coarse(const sonde_index *index, sonde__ivf_learned *made)
 {
-    made->coarse = NULL;
-    made->coarse_codes = NULL;
-    if (!wants_coarse(index, lists)) return SONDE_OK;
+    const float *centroids = made->centroids.data;
+    if (!wants_coarse(index, made->lists)) return SONDE_OK;
     SONDE_TRY(sonde_quantizer_create("sq(bits=8, range=minmax)", index->dim, index->runtime, &made->coarse));
     sonde_quantizer *coarse = made->coarse;
-    sonde_status status = sonde__quantizer_train_f32(coarse, centroids, lists, 0);
-    if (status == SONDE_OK) status = SONDE_NEW(index->runtime, made->coarse_codes, lists * coarse->code_bytes);
-    if (status == SONDE_OK)
-        status = coarse->method->encode(coarse, centroids, index->dim, lists, made->coarse_codes, coarse->code_bytes);
-    if (status != SONDE_OK) drop_coarse(index, made);
+    SONDE_TRY(sonde__quantizer_train_f32(coarse, centroids, made->lists, 0));
+    SONDE_TRY(SONDE_NEW(index->runtime, made->coarse_codes, made->lists * coarse->code_bytes));
+    return coarse->method->encode(coarse, centroids, index->dim, made->lists, made->coarse_codes, coarse->code_bytes);
+}
+
+static sonde_status make_norms(const sonde_index *index, sonde__ivf_learned *made)
+{
+    SONDE_TRY(SONDE_NEW(index->runtime, made->norms, made->lists));
+    for (int64_t l = 0; l < made->lists; l++)
+        made->norms[l] = sonde__kernels_get()->norm2(sonde__ivf_centroid(made, index->dim, l), index->dim);
+    return SONDE_OK;
+}
+
+sonde_status sonde__ivf_learned_make(const sonde_index *index, sonde__blob centroids, int64_t lists,
+                                     sonde__ivf_learned **learned)
+{
+    sonde__ivf_learned *made = sonde__shown_alloc(index->runtime, sizeof *made);
+    if (!made) {
+        sonde__blob_free(index->runtime, &centroids);
+        return sonde__last_status();
+    }
+    *made = (sonde__ivf_learned){.lists = lists, .centroids = centroids};
+    sonde_status status = make_norms(index, made);
+    if (status == SONDE_OK) status = make_coarse(index, made);
+    if (status == SONDE_OK) *learned = made;
+    else sonde__ivf_learned_drop(index->runtime, made);
     return status;
+}
+
+void sonde__ivf_learned_drop(sonde_runtime *runtime, void *learned)
+{
+    sonde__ivf_learned *made = learned;
+    if (!made) return;
+    sonde_quantizer_free(made->coarse);
+    sonde__free(runtime, made->coarse_codes);
+    sonde__blob_free(runtime, &made->centroids);
+    sonde__free(runtime, made->norms);
+    sonde__free(runtime, made->factors);
+    sonde__shown_free(runtime, made);
+}
+
+static void drop_codes(const sonde_index *index, const sonde__ivf *ivf)
+{
+    sonde_quantizer_free(ivf->code);
+    sonde_quantizer_free(ivf->refine);
+    sonde__lorann_free(index->runtime, ivf->lorann);
 }
 
 static void drop(sonde_index *index)
 {
-    sonde__ivf *ivf = index->state;
-    if (!ivf) return;
-    sonde_quantizer_free(ivf->code);
-    sonde_quantizer_free(ivf->refine);
-    sonde__lorann_free(index->runtime, ivf->lorann);
-    drop_coarse(index, ivf);
-    sonde__blob_free(index->runtime, &ivf->centroids);
-    sonde__free(index->runtime, ivf->norms);
-    sonde__free(index->runtime, ivf->factors);
-    sonde__free(index->runtime, ivf);
+    if (index->state) drop_codes(index, index->state);
+    sonde__free(index->runtime, index->state);
 }
-
-/* Inner products decide the list, so centroids have length 1. */
-static bool spherical(const sonde_index *index) { return index->metric != SONDE_METRIC_L2; }
 
 /* Rows as the index sees them: f32, of unit length for cosine. */
 static void read_rows(const sonde_index *index, const sonde_array *rows, int64_t begin, int64_t count, float *out)
@@ -269,8 +290,7 @@ static sonde_status take_sample(const sonde_index *index, const sonde_array *row
 }
 
 typedef struct subtracting {
-    const sonde__ivf *ivf;
-    const float *centroids;
+    const sonde__ivf_learned *learned;
     const int32_t *list;
     float *x;
     int64_t dim;
@@ -281,22 +301,22 @@ static sonde_status subtract_chunk(void *context, int64_t begin, int64_t end, in
     (void)worker;
     const subtracting *s = context;
     for (int64_t i = begin; i < end; i++)
-        sonde__kernels_get()->axpy(-sonde__ivf_factor(s->ivf, s->list[i]), s->centroids + s->list[i] * s->dim, s->dim,
-                                   s->x + i * s->dim);
+        sonde__kernels_get()->axpy(-sonde__ivf_factor(s->learned, s->list[i]),
+                                   sonde__ivf_centroid(s->learned, s->dim, s->list[i]), s->dim, s->x + i * s->dim);
     return SONDE_OK;
 }
 
 /* Centroids of length 1 say where rows point; what is coded should be their difference from the mean of the list. */
-static sonde_status list_factors(const sonde_index *index, const float *centroids, int64_t lists, const float *x, int64_t n,
-                                 const int32_t *list, sonde__ivf *made)
+static sonde_status list_factors(const sonde_index *index, const float *x, int64_t n, const int32_t *list,
+                                 sonde__ivf_learned *made)
 {
     int64_t *count;
-    SONDE_TRY(SONDE_NEW_ZERO(index->runtime, made->factors, lists));
-    SONDE_TRY(SONDE_NEW_ZERO(index->runtime, count, lists));
+    SONDE_TRY(SONDE_NEW_ZERO(index->runtime, made->factors, made->lists));
+    SONDE_TRY(SONDE_NEW_ZERO(index->runtime, count, made->lists));
     for (int64_t i = 0; i < n; i++) {
         float ip;
-        sonde__kernels_get()->ip_rows[SONDE__ROW_F32](x + i * index->dim, centroids + list[i] * index->dim, 0, 1,
-                                                      index->dim, &ip);
+        sonde__kernels_get()->ip_rows[SONDE__ROW_F32](x + i * index->dim, sonde__ivf_centroid(made, index->dim, list[i]), 0,
+                                                      1, index->dim, &ip);
         made->factors[list[i]] += (ip - made->factors[list[i]]) / (float)++count[list[i]];
     }
     sonde__free(index->runtime, count);
@@ -318,18 +338,19 @@ static sonde_status train_lorann(const sonde_index *index, sonde__ivf *made, con
 }
 
 /* Trains the code on the sample, or on what is left of it after its centroids. x is changed. */
-static sonde_status train_code(const sonde_index *index, sonde__ivf *made, const float *centroids, int64_t lists,
-                               float *x, int64_t n)
+static sonde_status train_code(const sonde_index *index, sonde__ivf *made, sonde__ivf_learned *learned, float *x,
+                               int64_t n)
 {
+    bool spherical = sonde__ivf_spherical(index);
     if (made->residual) {
         int32_t *list;
         SONDE_TRY(SONDE_NEW(index->runtime, list, n));
-        sonde_status status = sonde__assign(index->runtime, 0, x, index->dim, n, index->dim, centroids, lists,
-                                            spherical(index), list, NULL);
+        sonde_status status = sonde__assign(index->runtime, 0, x, index->dim, n, index->dim, learned->centroids.data,
+                                            learned->lists, spherical, list, NULL);
         if (status == SONDE_OK && made->lorann)
-            status = sonde__lorann_axes(index->runtime, made->lorann, lists, x, n, !spherical(index));
-        if (status == SONDE_OK && spherical(index)) status = list_factors(index, centroids, lists, x, n, list, made);
-        subtracting s = {made, centroids, list, x, index->dim};
+            status = sonde__lorann_axes(index->runtime, made->lorann, learned->lists, x, n, !spherical);
+        if (status == SONDE_OK && spherical) status = list_factors(index, x, n, list, learned);
+        subtracting s = {learned, list, x, index->dim};
         if (status == SONDE_OK) status = sonde__parallel_for(index->runtime, 0, n, 1024, NULL, subtract_chunk, &s);
         if (status == SONDE_OK && made->lorann) status = train_lorann(index, made, x, n, list);
         sonde__free(index->runtime, list);
@@ -338,71 +359,73 @@ static sonde_status train_code(const sonde_index *index, sonde__ivf *made, const
     return made->code->method->train ? sonde__quantizer_train_f32(made->code, x, n, 0) : SONDE_OK;
 }
 
-static sonde_status centroid_norms(const sonde_index *index, const float *centroids, int64_t lists, float **norms)
+/* Clusters the sample. */
+static sonde_status train_lists(const sonde_index *index, int64_t lists, const float *x, int64_t n,
+                                sonde__ivf_learned **learned)
 {
-    SONDE_TRY(SONDE_NEW(index->runtime, *norms, lists));
-    for (int64_t l = 0; l < lists; l++)
-        (*norms)[l] = sonde__kernels_get()->norm2(centroids + l * index->dim, index->dim);
-    return SONDE_OK;
+    float *centroids;
+    SONDE_TRY(SONDE_NEW(index->runtime, centroids, lists * index->dim));
+    sonde__kmeans_options options = {.k = lists,
+                                     .iterations = (int)sonde__param_int(index->params, "iters"),
+                                     .seed = (uint64_t)sonde__param_int(index->params, "seed"),
+                                     .spherical = sonde__ivf_spherical(index),
+                                     .sample = lists * sonde__param_int(index->params, "sample"),
+                                     .hierarchical = lists > 16384,
+                                     .stage = "train lists"};
+    sonde_status status = sonde__kmeans(index->runtime, x, index->dim, n, index->dim, &options, centroids, NULL);
+    if (status != SONDE_OK) {
+        sonde__free(index->runtime, centroids);
+        return status;
+    }
+    sonde__blob blob = {centroids, (uint64_t)(lists * index->dim) * sizeof(float), true};
+    return sonde__ivf_learned_make(index, blob, lists, learned);
+}
+
+/* How far training rows are from their centroids, for comparison with the rows that come later. */
+static sonde_status train_spread(const sonde_index *index, const sonde__ivf *made, const sonde_array *rows,
+                                 sonde__ivf_learned *learned)
+{
+    float *x = NULL;
+    int64_t n = 0;
+    sonde_status status = take_sample(index, rows, SONDE__IVF_SPREAD_ROWS, &x, &n);
+    if (status == SONDE_OK) status = sonde__ivf_spread(index, made, x, n, learned);
+    sonde__free(index->runtime, x);
+    return status;
 }
 
 /* Clusters the sample and trains the codes on it, into the given new parts. */
-static sonde_status train_parts(const sonde_index *index, const sonde_array *rows, int64_t lists, float *centroids,
-                                sonde__ivf *made)
+static sonde_status train_parts(const sonde_index *index, const sonde_array *rows, int64_t lists, sonde__ivf *made,
+                                sonde__ivf_learned **learned)
 {
     float *x = NULL;
     int64_t n = 0;
     int64_t most = sonde__max_i64(65536, lists * sonde__param_int(index->params, "sample"));
     sonde_status status = take_sample(index, rows, most, &x, &n);
-    sonde__kmeans_options options = {.k = lists,
-                                     .iterations = (int)sonde__param_int(index->params, "iters"),
-                                     .seed = (uint64_t)sonde__param_int(index->params, "seed"),
-                                     .spherical = spherical(index),
-                                     .sample = lists * sonde__param_int(index->params, "sample"),
-                                     .hierarchical = lists > 16384,
-                                     .stage = "train lists"};
-    if (status == SONDE_OK)
-        status = sonde__kmeans(index->runtime, x, index->dim, n, index->dim, &options, centroids, NULL);
+    if (status == SONDE_OK) status = train_lists(index, lists, x, n, learned);
     if (status == SONDE_OK && made->refine) status = sonde__quantizer_train_f32(made->refine, x, n, 0);
-    if (status == SONDE_OK) status = train_code(index, made, centroids, lists, x, n);
+    if (status == SONDE_OK) status = train_code(index, made, *learned, x, n);
     sonde__free(index->runtime, x);
-    return status;
+    return status == SONDE_OK ? train_spread(index, made, rows, *learned) : status;
 }
 
 static sonde_status train(sonde_index *index, const sonde_array *rows)
 {
     int64_t lists = choose_nlist(index, rows->rows);
     sonde__ivf *ivf = index->state, made = *ivf;
-    made.code = made.refine = made.coarse = NULL;
-    made.coarse_codes = NULL;
-    made.norms = made.factors = NULL;
+    sonde__ivf_learned *learned = NULL;
+    made.code = made.refine = NULL;
     made.lorann = NULL;
-    made.centroids = (sonde__blob){NULL, (uint64_t)(lists * index->dim) * sizeof(float), true};
-    float *centroids;
-    sonde_status status = SONDE_NEW(index->runtime, centroids, lists * index->dim);
-    if (status == SONDE_OK) status = create_code(index, &made);
+    sonde_status status = create_code(index, &made);
     if (status == SONDE_OK) status = create_refine(index, &made);
-    if (status == SONDE_OK) status = train_parts(index, rows, lists, centroids, &made);
-    if (status == SONDE_OK) status = make_coarse(index, centroids, lists, &made);
-    if (status == SONDE_OK) status = centroid_norms(index, centroids, lists, &made.norms);
+    if (status == SONDE_OK) status = train_parts(index, rows, lists, &made, &learned);
     if (status != SONDE_OK) {
-        drop_coarse(index, &made);
-        sonde__free(index->runtime, centroids);
-        sonde_quantizer_free(made.code);
-        sonde_quantizer_free(made.refine);
-        sonde__lorann_free(index->runtime, made.lorann);
-        sonde__free(index->runtime, made.factors);
+        sonde__ivf_learned_drop(index->runtime, learned);
+        drop_codes(index, &made);
         return status;
     }
-    sonde__lorann_free(index->runtime, ivf->lorann);
-    sonde__free(index->runtime, ivf->factors);
-    sonde_quantizer_free(ivf->code);
-    sonde_quantizer_free(ivf->refine);
-    drop_coarse(index, ivf);
-    sonde__blob_free(index->runtime, &ivf->centroids);
-    sonde__free(index->runtime, ivf->norms);
-    made.centroids.data = centroids;
+    drop_codes(index, ivf);
     *ivf = made;
+    sonde__index_learned(index, learned);
     index->lists = lists;
     set_copies(index);
     return SONDE_OK;
@@ -412,7 +435,7 @@ static sonde_status train(sonde_index *index, const sonde_array *rows)
 
 static sonde_status place(const sonde_index *index, const sonde_array *rows, int32_t *lists)
 {
-    const sonde__ivf *ivf = index->state;
+    const sonde__ivf_learned *learned = sonde__ivf_of(sonde__store_current(index->store));
     int64_t chunk = sonde__min_i64(rows->rows, CHUNK);
     float *x;
     SONDE_TRY(SONDE_NEW(index->runtime, x, chunk * index->dim));
@@ -422,10 +445,10 @@ static sonde_status place(const sonde_index *index, const sonde_array *rows, int
         status = sonde__poll(index->runtime, "place", (uint64_t)i, (uint64_t)rows->rows);
         read_rows(index, rows, i, count, x);
         if (status == SONDE_OK)
-            status = sonde__assign(index->runtime, 0, x, index->dim, count, index->dim, ivf->centroids.data,
-                                   index->lists, spherical(index), lists + i, NULL);
+            status = sonde__assign(index->runtime, 0, x, index->dim, count, index->dim, learned->centroids.data,
+                                   learned->lists, sonde__ivf_spherical(index), lists + i, NULL);
         if (status == SONDE_OK && index->layout.copies > 1)
-            status = sonde__ivf_spill(index, x, count, lists + i, lists + rows->rows + i);
+            status = sonde__ivf_spill(index, learned, x, count, lists + i, lists + rows->rows + i);
     }
     sonde__free(index->runtime, x);
     return status;
@@ -465,16 +488,18 @@ static sonde_status fill(const sonde_index *index, const sonde_array *rows, int6
         read_rows(index, rows, begin, n, x);
         status = check_rows(index, x, begin, n);
     }
-    if (status == SONDE_OK) status = sonde__ivf_encode(index, x, n, lists + begin, columns);
+    const sonde__ivf_learned *learned = sonde__ivf_of(sonde__store_current(index->store));
+    if (status == SONDE_OK) status = sonde__ivf_encode(index, learned, x, n, lists + begin, columns);
     sonde__scratch_give(index->runtime, scratch);
     return status;
 }
 
 /* ---- looking inside ---------------------------------------------------------------------------------- */
 
-static void get(const sonde_index *index, const sonde__snapshot *snapshot, sonde__place where, void *out)
+void sonde__ivf_get(const sonde_index *index, const sonde__snapshot *snapshot, sonde__place where, void *out)
 {
     const sonde__ivf *ivf = index->state;
+    const sonde__ivf_learned *learned = sonde__ivf_of(snapshot);
     const sonde__segment *segment = sonde__place_in(snapshot, where);
     int64_t row = sonde__place_row(where), refine = ivf->refine_column;
     uint8_t code[CODE_MOST];
@@ -487,8 +512,8 @@ static void get(const sonde_index *index, const sonde__snapshot *snapshot, sonde
     }
     sonde__ivf_decode(ivf, sonde__place_list(where), sonde__ivf_code(ivf, &index->layout, segment, row, code), out);
     if (ivf->residual)
-        sonde__kernels_get()->axpy(sonde__ivf_factor(ivf, sonde__place_list(where)),
-                                   sonde__ivf_centroid(ivf, index->dim, sonde__place_list(where)), index->dim, out);
+        sonde__kernels_get()->axpy(sonde__ivf_factor(learned, sonde__place_list(where)),
+                                   sonde__ivf_centroid(learned, index->dim, sonde__place_list(where)), index->dim, out);
 }
 
 /* Codes that no encoder can have made. */
@@ -546,7 +571,10 @@ static uint64_t learned_for(const sonde_index *index, int64_t lists)
            (ivf->lorann ? sonde__lorann_bytes(ivf->lorann, lists) : 0);
 }
 
-static uint64_t learned_bytes(const sonde_index *index) { return learned_for(index, index->lists); }
+static uint64_t learned_bytes(const sonde_index *index)
+{
+    return learned_for(index, sonde__store_current(index->store)->lists);
+}
 
 static sonde_status estimate(sonde_index *index, int64_t rows, uint64_t *learned, uint64_t *building)
 {
@@ -584,10 +612,7 @@ static sonde_status same(const sonde_index *a, const sonde_index *b, bool *equal
     const sonde__ivf *x = a->state, *y = b->state;
     uint8_t *left = NULL, *right = NULL;
     uint64_t left_bytes, right_bytes;
-    *equal = a->lists == b->lists &&
-             memcmp(x->centroids.data, y->centroids.data, (size_t)(a->lists * a->dim) * sizeof(float)) == 0 &&
-             (!x->lorann || sonde__lorann_same(x->lorann, y->lorann)) &&
-             (!x->factors || memcmp(x->factors, y->factors, (size_t)a->lists * sizeof(float)) == 0);
+    *equal = !x->lorann || sonde__lorann_same(x->lorann, y->lorann);
     if (!*equal) return SONDE_OK;
     sonde_status status = code_image(x, &left, &left_bytes);
     if (status == SONDE_OK) status = code_image(y, &right, &right_bytes);
@@ -597,21 +622,36 @@ static sonde_status same(const sonde_index *a, const sonde_index *b, bool *equal
     return status;
 }
 
+static bool same_learned(const sonde_index *index, const void *a, const void *b)
+{
+    const sonde__ivf_learned *x = a, *y = b;
+    return x->lists == y->lists &&
+           memcmp(x->centroids.data, y->centroids.data, (size_t)(x->lists * index->dim) * sizeof(float)) == 0 &&
+           (!x->factors || memcmp(x->factors, y->factors, (size_t)x->lists * sizeof(float)) == 0);
+}
+
 static bool refines(const sonde_index *index)
 {
     const sonde__ivf *ivf = index->state;
     return ivf->refine_column >= 0;
 }
 
-static int64_t max_effort(const sonde_index *index) { return index->lists; }
+static int64_t max_effort(const sonde_index *index) { return sonde__store_current(index->store)->lists; }
 
 /* ---- files ------------------------------------------------------------------------------------------- */
+
+static sonde_status save_learned(const sonde_index *index, const void *parts, sonde__writer *writer)
+{
+    const sonde__ivf_learned *learned = parts;
+    uint64_t lists = (uint64_t)learned->lists;
+    SONDE_TRY(sonde__write_array(writer, "CENTROID", learned->centroids.data, lists * (uint64_t)index->dim, 4));
+    if (learned->factors) SONDE_TRY(sonde__write_array(writer, "FACTOR", learned->factors, lists, 4));
+    return learned->spread > 0 ? sonde__write_array(writer, "DISTANCE", &learned->spread, 1, 4) : SONDE_OK;
+}
 
 static sonde_status save(const sonde_index *index, sonde__writer *writer)
 {
     const sonde__ivf *ivf = index->state;
-    SONDE_TRY(sonde__write_array(writer, "CENTROID", ivf->centroids.data, (uint64_t)(index->lists * index->dim), 4));
-    if (ivf->factors) SONDE_TRY(sonde__write_array(writer, "FACTOR", ivf->factors, (uint64_t)index->lists, 4));
     if (ivf->lorann) SONDE_TRY(sonde__lorann_save(ivf->lorann, writer));
     SONDE_TRY(sonde__quantizer_write(ivf->code, writer, "code"));
     return ivf->refine ? sonde__quantizer_write(ivf->refine, writer, "refine") : SONDE_OK;
@@ -642,29 +682,55 @@ static sonde_status load_code(const sonde_index *index, sonde__reader *reader, c
     return SONDE_OK;
 }
 
-static sonde_status load(sonde_index *index, sonde__reader *reader)
+/* Older files have no spread: the drift is not known then. */
+static sonde_status load_spread(const sonde_index *index, sonde__reader *reader, sonde__ivf_learned *learned)
 {
-    sonde__ivf *ivf = index->state;
+    float *spread;
+    if (!sonde__reader_has(reader, "DISTANCE")) return SONDE_OK;
+    SONDE_TRY(sonde__handle_floats(index->runtime, reader, "DISTANCE", 1, &spread));
+    learned->spread = *spread;
+    sonde__free(index->runtime, spread);
+    if (learned->spread > 0) return SONDE_OK;
+    return sonde__fail(SONDE_CORRUPT, "section \"DISTANCE\" holds %g, which is no distance", (double)learned->spread);
+}
+
+/* The parts of all lists, which the index owns whatever comes afterwards. */
+static sonde_status load_learned(sonde_index *index, sonde__reader *reader)
+{
+    const sonde__ivf *ivf = index->state;
     uint64_t values;
     SONDE_TRY(sonde__read_count(reader, "CENTROID", 4, &values));
     if (values == 0 || values % (uint64_t)index->dim != 0 ||
         values / (uint64_t)index->dim > (uint64_t)SONDE__MAX_LISTS)
         return sonde__fail(SONDE_CORRUPT, "section \"CENTROID\": %llu values are no rows of %lld",
                            (unsigned long long)values, (long long)index->dim);
-    int64_t lists = (int64_t)(values / (uint64_t)index->dim);
-    if (!sonde__param_is(index->params, "nlist", "auto") && lists != sonde__param_int(index->params, "nlist"))
+    int64_t lists = (int64_t)(values / (uint64_t)index->dim), least = sonde__param_int(index->params, "nlist");
+    if (!sonde__param_is(index->params, "nlist", "auto") && lists < least) /* splits make more of them */
         return sonde__fail(SONDE_CORRUPT, "section \"CENTROID\": %lld rows, but the spec says nlist=%lld",
-                           (long long)lists, (long long)sonde__param_int(index->params, "nlist"));
-    SONDE_TRY(sonde__read_array(reader, "CENTROID", values, 4, false, &ivf->centroids));
-    SONDE_TRY(check_centroids(index, ivf->centroids.data, lists));
-    SONDE_TRY(centroid_norms(index, ivf->centroids.data, lists, &ivf->norms));
-    SONDE_TRY(make_coarse(index, ivf->centroids.data, lists, ivf));
-    if (ivf->residual && spherical(index))
-        SONDE_TRY(sonde__handle_floats(index->runtime, reader, "FACTOR", (uint64_t)lists, &ivf->factors));
-    if (ivf->lorann) SONDE_TRY(sonde__lorann_load(index->runtime, ivf->lorann, lists, reader));
+                           (long long)lists, (long long)least);
+    sonde__blob centroids;
+    sonde__ivf_learned *learned;
+    SONDE_TRY(sonde__read_array(reader, "CENTROID", values, 4, false, &centroids));
+    sonde_status status = check_centroids(index, centroids.data, lists);
+    if (status != SONDE_OK) {
+        sonde__blob_free(index->runtime, &centroids);
+        return status;
+    }
+    SONDE_TRY(sonde__ivf_learned_make(index, centroids, lists, &learned));
+    sonde__index_learned(index, learned);
+    index->lists = lists;
+    if (ivf->residual && sonde__ivf_spherical(index))
+        SONDE_TRY(sonde__handle_floats(index->runtime, reader, "FACTOR", (uint64_t)lists, &learned->factors));
+    return load_spread(index, reader, learned);
+}
+
+static sonde_status load(sonde_index *index, sonde__reader *reader)
+{
+    sonde__ivf *ivf = index->state;
+    SONDE_TRY(load_learned(index, reader));
+    if (ivf->lorann) SONDE_TRY(sonde__lorann_load(index->runtime, ivf->lorann, index->lists, reader));
     SONDE_TRY(load_code(index, reader, "code", &ivf->code));
     if (ivf->refine) SONDE_TRY(load_code(index, reader, "refine", &ivf->refine));
-    index->lists = lists;
     set_copies(index);
     return SONDE_OK;
 }
@@ -681,7 +747,7 @@ const sonde__index_method sonde__index_ivf = {
     .place = place,
     .fill = fill,
     .search = sonde__ivf_search,
-    .get = get,
+    .get = sonde__ivf_get,
     .check = check,
     .estimate = estimate,
     .save = save,
@@ -692,4 +758,9 @@ const sonde__index_method sonde__index_ivf = {
     .learned_bytes = learned_bytes,
     .max_effort = max_effort,
     .gaps = sonde__ivf_gaps,
+    .drop_learned = sonde__ivf_learned_drop,
+    .save_learned = save_learned,
+    .same_learned = same_learned,
+    .drift = sonde__ivf_drift,
+    .split = sonde__ivf_split,
 };

@@ -48,9 +48,9 @@ float sonde__ivf_centroid_part(const sonde__ivf_block *b, int64_t q, int64_t lis
 {
     int64_t d = b->plan->search->index->dim;
     float ip;
-    sonde__kernels_get()->ip_rows[SONDE__ROW_F32](b->query + q * d, sonde__ivf_centroid(b->plan->ivf, d, list), 0, 1,
+    sonde__kernels_get()->ip_rows[SONDE__ROW_F32](b->query + q * d, sonde__ivf_centroid(b->plan->learned, d, list), 0, 1,
                                                   d, &ip);
-    return ip * sonde__ivf_factor(b->plan->ivf, list);
+    return ip * sonde__ivf_factor(b->plan->learned, list);
 }
 
 /* ---- scores of all lists ------------------------------------------------------------------------------------- */
@@ -58,10 +58,10 @@ float sonde__ivf_centroid_part(const sonde__ivf_block *b, int64_t q, int64_t lis
 /* Up to a panel of queries, [begin, end), against the codes of all centroids. */
 static sonde_status coarse_panel(const sonde__ivf_block *b, int64_t begin, int64_t end, sonde__scratch *scratch)
 {
-    const sonde__ivf *ivf = b->plan->ivf;
-    const sonde_quantizer *code = ivf->coarse;
+    const sonde__ivf_learned *learned = b->plan->learned;
+    const sonde_quantizer *code = learned->coarse;
     const sonde__quantizer_method *method = code->method;
-    int64_t lists = b->plan->search->index->lists, lanes = sonde__kernels_get()->lanes, count = end - begin;
+    int64_t lists = b->plan->lists, lanes = sonde__kernels_get()->lanes, count = end - begin;
     int64_t table_bytes = (method->table_bytes(code) + 63) / 64 * 64;
     const void *table[SONDE__LANES_MAX];
     uint8_t *tables, *panel;
@@ -76,7 +76,7 @@ static sonde_status coarse_panel(const sonde__ivf_block *b, int64_t begin, int64
     method->panel(code, table, count, panel);
     for (int64_t l = 0; l < lists; l += CHOOSE_CHUNK) {
         int64_t some = sonde__min_i64(CHOOSE_CHUNK, lists - l);
-        method->scan_panel(code, panel, ivf->coarse_codes + l * code->code_bytes, code->code_bytes, some, tile);
+        method->scan_panel(code, panel, learned->coarse_codes + l * code->code_bytes, code->code_bytes, some, tile);
         for (int64_t q = 0; q < count; q++)
             for (int64_t i = 0; i < some; i++) b->scores[(begin + q) * lists + l + i] = tile[i * lanes + q];
     }
@@ -85,15 +85,14 @@ static sonde_status coarse_panel(const sonde__ivf_block *b, int64_t begin, int64
 
 static sonde_status coarse_queries(const sonde__ivf_block *b, int64_t begin, int64_t end, sonde__scratch *scratch)
 {
-    const sonde__ivf *ivf = b->plan->ivf;
-    const sonde_quantizer *code = ivf->coarse;
-    int64_t lists = b->plan->search->index->lists;
+    const sonde_quantizer *code = b->plan->learned->coarse;
+    int64_t lists = b->plan->lists;
     uint8_t *table;
     if (end - begin >= LITTLE_BATCH) return coarse_panel(b, begin, end, scratch);
     SONDE_TRY(SONDE_SCRATCH(scratch, table, code->method->table_bytes(code)));
     for (int64_t q = begin; q < end; q++) {
         code->method->table(code, b->query + q * code->dim, table);
-        code->method->scan(code, table, ivf->coarse_codes, code->code_bytes, lists, b->scores + q * lists);
+        code->method->scan(code, table, b->plan->learned->coarse_codes, code->code_bytes, lists, b->scores + q * lists);
     }
     return SONDE_OK;
 }
@@ -112,16 +111,16 @@ static sonde_status coarse_chunk(void *context, int64_t begin, int64_t end, int 
 static sonde_status coarse_scores(sonde__ivf_block *b)
 {
     const sonde__ivf_plan *p = b->plan;
-    int64_t d = p->search->index->dim, lists = p->search->index->lists;
+    int64_t d = p->search->index->dim, lists = p->lists;
     if (p->probes == lists && p->gap == 0) return SONDE_OK; /* all are visited, in any order */
-    if (p->ivf->coarse)
+    if (p->learned->coarse)
         return sonde__parallel_for(p->search->runtime, p->search->threads, b->count, sonde__kernels_get()->lanes, NULL,
                                    coarse_chunk, b);
     if (b->count >= LITTLE_BATCH)
         return sonde__gemm_nt(p->search->runtime, p->search->threads, b->count, lists, d, b->query, d,
-                              p->ivf->centroids.data, d, b->scores, lists);
+                              p->learned->centroids.data, d, b->scores, lists);
     for (int64_t q = 0; q < b->count; q++)
-        sonde__kernels_get()->ip_rows[SONDE__ROW_F32](b->query + q * d, p->ivf->centroids.data, d * 4, lists, d,
+        sonde__kernels_get()->ip_rows[SONDE__ROW_F32](b->query + q * d, p->learned->centroids.data, d * 4, lists, d,
                                                       b->scores + q * lists);
     return SONDE_OK;
 }
@@ -192,14 +191,14 @@ static void nearest_first(const sonde__hit *nearest, int64_t count, int32_t *cho
 static void shift_scores(const sonde__ivf_plan *p, float *scores)
 {
     if (p->search->index->metric != SONDE_METRIC_L2) return;
-    for (int64_t l = 0; l < p->search->index->lists; l++) scores[l] -= p->ivf->norms[l];
+    for (int64_t l = 0; l < p->lists; l++) scores[l] -= p->learned->norms[l];
 }
 
 /* The lists of one query; hits is room for a top of plan->probes, and for the nearest few. */
 static void choose_lists(const sonde__ivf_block *b, int64_t q, sonde__hit *hits)
 {
     const sonde__ivf_plan *p = b->plan;
-    int64_t lists = p->search->index->lists, total = p->probes, near = 0;
+    int64_t lists = p->lists, total = p->probes, near = 0;
     int32_t *chosen = b->list + q * p->probes;
     float *scores = b->scores + q * lists;
     sonde__hit nearest[SONDE__IVF_NEAREST];
@@ -241,7 +240,7 @@ sonde_status sonde__ivf_choose(sonde__ivf_block *b, sonde__scratch *scratch)
     SONDE_TRY(SONDE_SCRATCH(scratch, b->list, b->count * p->probes));
     SONDE_TRY(SONDE_SCRATCH(scratch, b->bias, b->count * p->probes));
     SONDE_TRY(SONDE_SCRATCH(scratch, b->probes, b->count));
-    SONDE_TRY(SONDE_SCRATCH(scratch, b->scores, b->count * p->search->index->lists));
+    SONDE_TRY(SONDE_SCRATCH(scratch, b->scores, b->count * p->lists));
     SONDE_TRY(coarse_scores(b));
     return sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 16, NULL, choose_chunk, b);
 }
@@ -252,7 +251,7 @@ sonde_status sonde__ivf_choose(sonde__ivf_block *b, sonde__scratch *scratch)
 static sonde_status list_gaps(sonde__ivf_block *b, sonde__scratch *scratch)
 {
     const sonde__ivf_plan *p = b->plan;
-    int64_t lists = p->search->index->lists, near;
+    int64_t lists = p->lists, near;
     SONDE_TRY(SONDE_SCRATCH(scratch, b->scores, b->count * lists));
     SONDE_TRY(sonde__ivf_prepare(b, scratch));
     SONDE_TRY(coarse_scores(b));
@@ -267,20 +266,20 @@ static sonde_status list_gaps(sonde__ivf_block *b, sonde__scratch *scratch)
 }
 
 /* The gap for a mean effort is a quantile of all of them. A query is given its lists whatever the others do. */
-sonde_status sonde__ivf_gaps(const sonde_index *index, const float *queries, int64_t n, int threads,
-                             const int64_t *efforts, int64_t count, float *gaps)
+sonde_status sonde__ivf_gaps(const sonde_index *index, const sonde__snapshot *snapshot, const float *queries, int64_t n,
+                             int threads, const int64_t *efforts, int64_t count, float *gaps)
 {
     sonde__search search = {.index = index, .runtime = index->runtime, .queries = n, .query = queries, .threads = threads};
-    sonde__ivf_plan plan = {.search = &search, .ivf = index->state};
-    int64_t some = sonde__max_i64(1, sonde__min_i64(n, GAP_VALUES / index->lists));
+    int64_t lists = snapshot->lists, some = sonde__max_i64(1, sonde__min_i64(n, GAP_VALUES / lists));
+    sonde__ivf_plan plan = {.search = &search, .ivf = index->state, .learned = sonde__ivf_of(snapshot), .lists = lists};
     sonde__ivf_block b = {.plan = &plan, .count = some};
     sonde__scratch *scratch;
     SONDE_TRY(sonde__scratch_take(index->runtime, &scratch));
     sonde_status status = list_gaps(&b, scratch);
     if (status == SONDE_OK) {
-        qsort(b.scores, (size_t)(some * index->lists), sizeof *b.scores, sonde__compare_f32);
+        qsort(b.scores, (size_t)(some * lists), sizeof *b.scores, sonde__compare_f32);
         for (int64_t i = 0; i < count; i++)
-            gaps[i] = fmaxf(b.scores[sonde__min_i64(efforts[i] * some, some * index->lists - 1)], 0);
+            gaps[i] = fmaxf(b.scores[sonde__min_i64(efforts[i] * some, some * lists - 1)], 0);
     }
     sonde__scratch_give(index->runtime, scratch);
     return status;

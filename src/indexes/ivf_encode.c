@@ -25,6 +25,7 @@
 typedef struct encoding {
     const sonde_index *index;
     const sonde__ivf *ivf;
+    const sonde__ivf_learned *learned;
     int64_t n;
     const int32_t *list;
     uint8_t *const *columns;
@@ -113,12 +114,12 @@ static sonde_status fill_fast(const encoding *e, sonde__scratch *scratch)
         if (e->ivf->scale_column >= 0) put_number(e, e->ivf->scale_column, i, scale[i]);
         if (e->ivf->bias_column < 0) continue;
         if (e->ivf->residual) {
-            const float *centroid = sonde__ivf_centroid(e->ivf, d, e->list[i]);
+            const float *centroid = sonde__ivf_centroid(e->learned, d, e->list[i]);
             code->method->nibble_table(code, centroid, table, &base);
             double estimate = nibble_estimate(e->ivf, table, base, scale[i], e->codes + i * code->code_bytes);
             if (code->method->nibble_offset) estimate += code->method->nibble_offset(code, centroid);
             correction = dot(centroid, e->residual + i * d, d) - estimate;
-            correction *= sonde__ivf_factor(e->ivf, e->list[i]);
+            correction *= sonde__ivf_factor(e->learned, e->list[i]);
         }
         put_number(e, e->ivf->bias_column, i, bias_of(e, i, correction));
     }
@@ -135,11 +136,11 @@ static sonde_status fill_biases(const encoding *e, int column, sonde__scratch *s
     for (int64_t i = 0; i < e->n; i++) {
         double correction = 0;
         if (e->ivf->residual) {
-            const float *centroid = sonde__ivf_centroid(e->ivf, d, e->list[i]);
+            const float *centroid = sonde__ivf_centroid(e->learned, d, e->list[i]);
             sonde__ivf_decode(e->ivf, e->list[i], e->codes + i * code->code_bytes, decoded);
             correction = dot(centroid, e->residual + i * d, d) - dot(centroid, decoded, d);
             if (e->ivf->lorann) correction += dot(e->ivf->lorann->centre, decoded, d);
-            correction *= sonde__ivf_factor(e->ivf, e->list[i]);
+            correction *= sonde__ivf_factor(e->learned, e->list[i]);
         }
         put_number(e, column, i, bias_of(e, i, correction));
     }
@@ -198,12 +199,12 @@ static sonde_status fill_numbers(const encoding *e, sonde__scratch *scratch)
     return ivf->second_bias_column < 0 ? SONDE_OK : fill_biases(e, ivf->second_bias_column, scratch);
 }
 
-sonde_status sonde__ivf_encode(const sonde_index *index, float *x, int64_t n, const int32_t *list,
-                               uint8_t *const *columns)
+sonde_status sonde__ivf_encode(const sonde_index *index, const sonde__ivf_learned *learned, float *x, int64_t n,
+                               const int32_t *list, uint8_t *const *columns)
 {
     const sonde__ivf *ivf = index->state;
     const sonde__kernels *kernels = sonde__kernels_get();
-    encoding e = {.index = index, .ivf = ivf, .n = n, .list = list, .columns = columns, .residual = x};
+    encoding e = {.index = index, .ivf = ivf, .learned = learned, .n = n, .list = list, .columns = columns, .residual = x};
     int64_t d = index->dim, bytes = ivf->code->code_bytes;
     sonde__scratch *scratch;
     SONDE_TRY(sonde__scratch_take(index->runtime, &scratch));
@@ -214,7 +215,7 @@ sonde_status sonde__ivf_encode(const sonde_index *index, float *x, int64_t n, co
         for (int64_t i = 0; i < n; i++) {
             e.norm2[i] = kernels->norm2(x + i * d, d);
             if (ivf->residual)
-                kernels->axpy(-sonde__ivf_factor(ivf, list[i]), sonde__ivf_centroid(ivf, d, list[i]), d, x + i * d);
+                kernels->axpy(-sonde__ivf_factor(learned, list[i]), sonde__ivf_centroid(learned, d, list[i]), d, x + i * d);
         }
         status = encode_codes(&e, scratch);
     }

@@ -87,29 +87,31 @@ static void plan_candidates(plan *p, int64_t refine)
 /* The effort becomes the mean of what queries visit. curve_k: the k that it was chosen for, or 0. */
 static void plan_gap(plan *p, int64_t curve_k)
 {
-    const sonde_index *index = p->search->index;
-    p->gap = curve_k > 0 ? sonde__curve_gap(atomic_load(&index->curve), curve_k, p->probes) : p->search->gap;
-    if (!(p->gap > 0) || p->probes == index->lists) p->gap = 0;
+    p->gap = curve_k > 0 ? sonde__curve_gap(atomic_load(&p->search->snapshot->curve), curve_k, p->probes) : p->search->gap;
+    if (!(p->gap > 0) || p->probes == p->lists) p->gap = 0;
     if (p->gap == 0) return;
     p->least = sonde__max_i64(1, p->probes / GAP_SPAN);
-    p->probes = sonde__min_i64(index->lists, p->probes * GAP_SPAN);
+    p->probes = sonde__min_i64(p->lists, p->probes * GAP_SPAN);
 }
 
 static void make_plan(sonde__search *search, int64_t allowed, plan *p)
 {
-    const sonde_index *index = search->index;
-    const sonde__ivf *ivf = index->state;
-    int64_t live = sonde__live_rows(search->snapshot), refine = search->refine;
-    *p = (plan){.search = search, .ivf = ivf, .probes = search->effort};
+    const sonde__snapshot *snapshot = search->snapshot;
+    int64_t live = sonde__live_rows(snapshot), refine = search->refine, lists = snapshot->lists;
+    *p = (plan){.search = search,
+                .ivf = search->index->state,
+                .learned = sonde__ivf_of(snapshot),
+                .lists = lists,
+                .probes = search->effort};
     bool all = search->effort == 0 && search->recall >= 0.9999f;
     int64_t curve_k = 0;
     if (search->effort == 0 && !all) {
         int64_t k = allowed > 0 ? (int64_t)((double)search->k * (double)live / (double)allowed) : search->k;
         curve_k = sonde__max_i64(1, sonde__min_i64(k, live));
-        sonde__curve_choose(atomic_load(&index->curve), live, curve_k, search->recall, index->lists, &p->probes, &refine);
+        sonde__curve_choose(atomic_load(&snapshot->curve), live, curve_k, search->recall, lists, &p->probes, &refine);
     }
-    if (all) p->probes = index->lists;
-    p->probes = p->least = sonde__max_i64(1, sonde__min_i64(p->probes, index->lists));
+    if (all) p->probes = lists;
+    p->probes = p->least = sonde__max_i64(1, sonde__min_i64(p->probes, lists));
     if (!all) plan_gap(p, curve_k);
     plan_scan(p, all || search->top[0].range);
     plan_candidates(p, refine ? refine : 4);
@@ -194,7 +196,7 @@ static sonde__lane lane_of(const block *b, int64_t q, float bias, int worker)
 static sonde_status sort_pairs(block *b, int64_t begin, int64_t end, sonde__scratch *scratch)
 {
     const plan *p = b->plan;
-    int64_t lists = p->search->index->lists, pairs = 0;
+    int64_t lists = p->lists, pairs = 0;
     for (int64_t q = 0; q < b->count; q++) pairs += sonde__max_i64(0, sonde__min_i64(end, b->probes[q]) - begin);
     SONDE_TRY(SONDE_SCRATCH(scratch, b->start, lists + 2));
     SONDE_TRY(SONDE_SCRATCH(scratch, b->pair, pairs));
@@ -252,7 +254,7 @@ static sonde_status by_lists(block *b, sonde__scratch *scratch)
 {
     const plan *p = b->plan;
     sonde_runtime *runtime = p->search->runtime;
-    int64_t lists = p->search->index->lists, grain = sonde__max_i64(1, lists / (b->workers * 32));
+    int64_t lists = p->lists, grain = sonde__max_i64(1, lists / (b->workers * 32));
     if (p->scorer.code) {
         SONDE_TRY(SONDE_SCRATCH(scratch, b->tables, b->count * b->table_bytes));
         SONDE_TRY(sonde__parallel_for(runtime, p->search->threads, b->count, 16, NULL, make_tables, b));
@@ -357,7 +359,7 @@ static bool shares_lists(const block *b)
 {
     const plan *p = b->plan;
     const sonde_quantizer *code = p->scorer.code;
-    int64_t lists = p->search->index->lists, live = p->search->snapshot->rows;
+    int64_t lists = p->lists, live = p->search->snapshot->rows;
     if (b->count == 1) /* one query over all threads, if that pays */
         return p->search->threads > 1 && live / lists * p->probes * p->search->index->dim > SMALL_WORK;
     if (p->fast_scan) return b->count * p->probes >= lists; /* two queries a list are scanned at once */
@@ -376,7 +378,7 @@ static sonde_status search_block(block *b, sonde__scratch *scratch)
     const plan *p = b->plan;
     bool lists = shares_lists(b);
     b->table_bytes = table_bytes(p);
-    b->workers = lists ? sonde__parallel_workers(p->search->runtime, p->search->threads, p->search->index->lists, 1)
+    b->workers = lists ? sonde__parallel_workers(p->search->runtime, p->search->threads, p->lists, 1)
                        : 1;
     SONDE_TRY(sonde__ivf_prepare(b, scratch));
     SONDE_TRY(sonde__ivf_choose(b, scratch));
@@ -386,7 +388,7 @@ static sonde_status search_block(block *b, sonde__scratch *scratch)
         SONDE_TRY(sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 1, p->search->stage,
                                       scan_queries, b));
     SONDE_TRY(sonde__parallel_for(p->search->runtime, p->search->threads, b->count, 16, NULL, finish_queries, b));
-    note_queries(b, p->probes == p->search->index->lists && p->gap == 0);
+    note_queries(b, p->probes == p->lists && p->gap == 0);
     return SONDE_OK;
 }
 
@@ -394,7 +396,7 @@ static sonde_status search_block(block *b, sonde__scratch *scratch)
 static sonde_status run_plan(const plan *p, int64_t first, int64_t count)
 {
     sonde__search *search = p->search;
-    int64_t bytes = (sonde__top_room(p->keep) * 24 + 56) * search->threads + search->index->lists * 4 + p->probes * 16 +
+    int64_t bytes = (sonde__top_room(p->keep) * 24 + 56) * search->threads + p->lists * 4 + p->probes * 16 +
                     table_bytes(p);
     int64_t most = sonde__max_i64(1, sonde__min_i64(BLOCK_QUERIES, BLOCK_BYTES / bytes));
     for (int64_t done = 0; done < count;) {
@@ -458,7 +460,7 @@ static bool direct_pays(const plan *p, int64_t count, int64_t allowed)
 {
     const sonde__search *search = p->search;
     const costs *c = count >= sonde__kernels_get()->lanes ? &cost_of_many : &cost_of_one;
-    double rows = (double)search->snapshot->rows, lists = (double)search->index->lists, probes = (double)p->probes;
+    double rows = (double)search->snapshot->rows, lists = (double)p->lists, probes = (double)p->probes;
     /* Few rows stand for neighbours far beyond those that calibration has measured: their recall would be a guess. */
     if ((double)allowed * 32 <= rows && (double)search->k * rows / (double)allowed > MEASURED_K * 5) return true;
     double visiting = lists * c->coarse + probes * c->pair +
@@ -497,8 +499,8 @@ static sonde_status look_further(plan *p, int64_t first, int64_t count)
 {
     sonde__search *search = p->search;
     int64_t live = sonde__live_rows(search->snapshot), wanted = sonde__min_i64(search->k, live);
-    while (p->probes < search->index->lists && !search->top[0].range) {
-        p->probes = p->least = sonde__min_i64(search->index->lists, p->probes * 4);
+    while (p->probes < p->lists && !search->top[0].range) {
+        p->probes = p->least = sonde__min_i64(p->lists, p->probes * 4);
         p->gap = 0;
         int64_t lacking = 0;
         for (int64_t q = first; q < first + count; q++) {

@@ -13,6 +13,8 @@
 typedef struct sonde__ivf_plan {
     sonde__search *search;
     const sonde__ivf *ivf;
+    const sonde__ivf_learned *learned; /* of the snapshot */
+    int64_t lists;
     bool fast_scan;       /* lists are scanned by `fast`, else by `scorer` */
     sonde__fast fast;
     sonde__scorer scorer; /* scorer.code: scores are of codes, to which a centroid's part may belong */
@@ -51,8 +53,8 @@ sonde_status sonde__ivf_prepare(sonde__ivf_block *block, sonde__scratch *scratch
 sonde_status sonde__ivf_choose(sonde__ivf_block *block, sonde__scratch *scratch);
 #define SONDE__IVF_NEAREST 10 /* lists that come first, nearest first, and that gaps are measured from */
 /* Gaps with which n queries visit so many lists on average. */
-sonde_status sonde__ivf_gaps(const sonde_index *index, const float *queries, int64_t n, int threads,
-                             const int64_t *efforts, int64_t count, float *gaps);
+sonde_status sonde__ivf_gaps(const sonde_index *index, const sonde__snapshot *snapshot, const float *queries, int64_t n,
+                             int threads, const int64_t *efforts, int64_t count, float *gaps);
 /* What a list's centroid adds to the scores of its residual codes. */
 float sonde__ivf_centroid_part(const sonde__ivf_block *block, int64_t query, int64_t list);
 

@@ -21,6 +21,7 @@
 
 typedef struct spilling {
     const sonde_index *index;
+    const sonde__ivf_learned *learned;
     const float *x;
     const int32_t *first;
     int32_t *second;
@@ -30,9 +31,8 @@ typedef struct spilling {
 /* The term of one list for a row with difference r. */
 static double spill_cost(const spilling *s, const float *x, const float *r, double r2, int64_t list)
 {
-    const sonde__ivf *ivf = s->index->state;
     int64_t d = s->index->dim;
-    const float *c = sonde__ivf_centroid(ivf, d, list);
+    const float *c = sonde__ivf_centroid(s->learned, d, list);
     double length2 = 0, along = 0;
     for (int64_t j = 0; j < d; j++) {
         double difference = (double)x[j] - c[j];
@@ -45,9 +45,8 @@ static double spill_cost(const spilling *s, const float *x, const float *r, doub
 /* scores: <x, c_j> - |c_j|^2 / 2 of all lists, so the largest are the nearest. */
 static int32_t spill_row(const spilling *s, int64_t row, const float *scores, float *r, sonde__hit *hits)
 {
-    const sonde__ivf *ivf = s->index->state;
     int64_t d = s->index->dim, first = s->first[row];
-    const float *x = s->x + row * d, *c = sonde__ivf_centroid(ivf, d, first);
+    const float *x = s->x + row * d, *c = sonde__ivf_centroid(s->learned, d, first);
     double r2 = 0, least = 0;
     int32_t best = -1;
     sonde__top top;
@@ -55,8 +54,8 @@ static int32_t spill_row(const spilling *s, int64_t row, const float *scores, fl
         r[j] = x[j] - c[j];
         r2 += (double)r[j] * r[j];
     }
-    sonde__top_init(&top, hits, sonde__min_i64(SPILL_TRIED, s->index->lists - 1));
-    for (int64_t l = 0; l < s->index->lists; l++)
+    sonde__top_init(&top, hits, sonde__min_i64(SPILL_TRIED, s->learned->lists - 1));
+    for (int64_t l = 0; l < s->learned->lists; l++)
         if (l != first && scores[l] > top.threshold) sonde__top_push(&top, scores[l], l, 0);
     sonde__top_sort(&top);
     for (int64_t i = 0; i < top.count; i++) {
@@ -71,17 +70,16 @@ static int32_t spill_row(const spilling *s, int64_t row, const float *scores, fl
 
 static sonde_status spill_some(const spilling *s, int64_t begin, int64_t count, sonde__scratch *scratch)
 {
-    const sonde__ivf *ivf = s->index->state;
-    int64_t d = s->index->dim, lists = s->index->lists;
+    int64_t d = s->index->dim, lists = s->learned->lists;
     float *scores, *r;
     sonde__hit *hits;
     SONDE_TRY(SONDE_SCRATCH(scratch, scores, count * lists));
     SONDE_TRY(SONDE_SCRATCH(scratch, r, d));
     SONDE_TRY(SONDE_SCRATCH(scratch, hits, sonde__top_room(SPILL_TRIED)));
-    SONDE_TRY(sonde__gemm_nt(s->index->runtime, 1, count, lists, d, s->x + begin * d, d, ivf->centroids.data, d, scores,
-                             lists));
+    SONDE_TRY(sonde__gemm_nt(s->index->runtime, 1, count, lists, d, s->x + begin * d, d, s->learned->centroids.data, d,
+                             scores, lists));
     for (int64_t i = 0; i < count; i++) {
-        for (int64_t l = 0; l < lists; l++) scores[i * lists + l] -= 0.5f * ivf->norms[l];
+        for (int64_t l = 0; l < lists; l++) scores[i * lists + l] -= 0.5f * s->learned->norms[l];
         s->second[begin + i] = spill_row(s, begin + i, scores + i * lists, r, hits);
     }
     return SONDE_OK;
@@ -98,8 +96,9 @@ static sonde_status spill_chunk(void *context, int64_t begin, int64_t end, int w
     return status;
 }
 
-sonde_status sonde__ivf_spill(const sonde_index *index, const float *x, int64_t n, const int32_t *first, int32_t *second)
+sonde_status sonde__ivf_spill(const sonde_index *index, const sonde__ivf_learned *learned, const float *x, int64_t n,
+                              const int32_t *first, int32_t *second)
 {
-    spilling s = {index, x, first, second, sonde__param_real(index->params, "lambda")};
+    spilling s = {index, learned, x, first, second, sonde__param_real(index->params, "lambda")};
     return sonde__parallel_for(index->runtime, 0, n, SPILL_ROWS, NULL, spill_chunk, &s);
 }

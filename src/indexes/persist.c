@@ -106,9 +106,9 @@ static uint32_t bits_of(float value)
     return bits;
 }
 
-static sonde_status write_curve(sonde__writer *writer, const sonde_index *index)
+static sonde_status write_curve(sonde__writer *writer, const sonde__snapshot *snapshot)
 {
-    const sonde__curve *curve = atomic_load(&index->curve);
+    const sonde__curve *curve = atomic_load(&snapshot->curve);
     if (!curve) return SONDE_OK;
     SONDE_TRY(sonde__write_int(writer, "calibrated_at", curve->calibrated_at));
     SONDE_TRY(sonde__write_int(writer, "calibrated_on", curve->source));
@@ -139,7 +139,16 @@ static sonde_status write_rows(sonde__writer *writer, const sonde_index *index, 
     }
     SONDE_TRY(sonde__write_end(writer));
     for (int c = -1; c < index->layout.columns; c++) SONDE_TRY(write_column(writer, index, snapshot, c));
-    return write_curve(writer, index);
+    return write_curve(writer, snapshot);
+}
+
+/* What one search would see: learned parts, rows and curve belong together. */
+static sonde_status write_snapshot(sonde__writer *writer, const sonde_index *index, const sonde__snapshot *snapshot)
+{
+    SONDE_TRY(sonde__write_int(writer, "lists", snapshot->lists));
+    if (index->method->save_learned) SONDE_TRY(index->method->save_learned(index, snapshot->learned, writer));
+    if (index->method->save) SONDE_TRY(index->method->save(index, writer));
+    return write_rows(writer, index, snapshot);
 }
 
 static sonde_status index_put(const void *handle, sonde__writer *writer)
@@ -149,10 +158,8 @@ static sonde_status index_put(const void *handle, sonde__writer *writer)
     SONDE_TRY(sonde__write_int(writer, "dim", index->dim));
     SONDE_TRY(sonde__write_int(writer, "trained", trained));
     if (!trained) return SONDE_OK;
-    SONDE_TRY(sonde__write_int(writer, "lists", index->lists));
-    if (index->method->save) SONDE_TRY(index->method->save(index, writer));
     sonde__visit visit = sonde__store_enter(index->store);
-    sonde_status status = write_rows(writer, index, visit.snapshot);
+    sonde_status status = write_snapshot(writer, index, visit.snapshot);
     sonde__store_leave(index->store, visit);
     return status;
 }
@@ -190,7 +197,7 @@ static float float_of(uint32_t bits)
 
 static bool share(float value) { return value >= 0 && value <= 1; }
 
-static sonde_status curve_from(sonde_index *index, const uint32_t *words, sonde__curve *curve)
+static sonde_status curve_from(const uint32_t *words, sonde__curve *curve)
 {
     for (int64_t i = 0; i < curve->count; i++, words += CURVE_WORDS) {
         sonde_operating_point *p = &curve->point[i];
@@ -203,7 +210,6 @@ static sonde_status curve_from(sonde_index *index, const uint32_t *words, sonde_
             !ordered)
             return sonde__fail(SONDE_CORRUPT, "section \"CURVE\": point %lld is out of range", (long long)i);
     }
-    atomic_store(&index->curve, curve);
     return SONDE_OK;
 }
 
@@ -225,8 +231,9 @@ static sonde_status read_curve(sonde__reader *reader, sonde_index *index)
     sonde_status status = SONDE_OK;
     if (curve) {
         *curve = (sonde__curve){.count = (int64_t)count, .calibrated_at = at, .source = (uint32_t)source};
-        status = curve_from(index, blob.data, curve);
-        if (status != SONDE_OK) sonde__shown_free(index->runtime, curve);
+        status = curve_from(blob.data, curve);
+        if (status == SONDE_OK) sonde__curve_show(index, curve);
+        else sonde__shown_free(index->runtime, curve);
     } else status = sonde__last_status();
     sonde__blob_free(index->runtime, &blob);
     return status;

@@ -38,8 +38,21 @@ void sonde__store_retire(sonde__store *store, const void *memory, sonde__slab *s
     sonde__retired *retired = &((record *)(uintptr_t)memory - 1)->retired;
     retired->version = version;
     retired->slab = slab;
+    retired->drop = NULL;
     retired->next = store->retired;
     store->retired = retired;
+}
+
+void sonde__store_retire_learned(sonde__store *store, const void *learned, uint64_t version)
+{
+    if (!learned) return;
+    sonde__store_retire(store, learned, NULL, version);
+    store->retired->drop = store->drop_learned;
+}
+
+void sonde__store_drop_learned(sonde__store *store, const void *learned)
+{
+    if (learned) store->drop_learned(store->runtime, (void *)(uintptr_t)learned);
 }
 
 void sonde__slab_drop(sonde_runtime *runtime, sonde__slab *slab)
@@ -73,25 +86,27 @@ void sonde__store_reclaim(sonde__store *store)
         }
         *link = retired->next;
         sonde__slab_drop(store->runtime, retired->slab);
-        sonde__free(store->runtime, retired); /* the record is the start of the block */
+        void *memory = (record *)(void *)retired + 1; /* the record is the start of the block */
+        if (retired->drop) retired->drop(store->runtime, memory);
+        else sonde__shown_free(store->runtime, memory);
     }
 }
 
 /* A snapshot with `lists` empty lists, all sharing one empty list header. */
-static sonde_status first_snapshot(sonde__store *store)
+static sonde_status first_snapshot(sonde__store *store, int64_t lists)
 {
     sonde__list *empty = sonde__shown_alloc(store->runtime, sizeof *empty);
     if (!empty) return sonde__last_status();
     sonde__snapshot *snapshot = sonde__shown_alloc(store->runtime,
-                                                   sizeof *snapshot + (uint64_t)store->lists * sizeof(void *));
+                                                   sizeof *snapshot + (uint64_t)lists * sizeof(void *));
     if (!snapshot) {
         sonde__shown_free(store->runtime, empty);
         return sonde__last_status();
     }
     *empty = (sonde__list){0};
     *snapshot = (sonde__snapshot){
-        .version = 1, .copies = sonde__max_i64(1, store->layout.copies), .lists = store->lists};
-    for (int64_t l = 0; l < store->lists; l++) snapshot->list[l] = empty;
+        .version = 1, .copies = sonde__max_i64(1, store->layout.copies), .lists = lists};
+    for (int64_t l = 0; l < lists; l++) snapshot->list[l] = empty;
     store->empty = empty;
     atomic_init(&store->current, snapshot);
     atomic_init(&store->published, 1);
@@ -105,8 +120,7 @@ sonde_status sonde__store_create(sonde_runtime *runtime, const sonde__layout *la
     SONDE_TRY(SONDE_NEW_ZERO(runtime, made, 1));
     made->runtime = runtime;
     made->layout = *layout;
-    made->lists = lists;
-    sonde_status status = first_snapshot(made);
+    sonde_status status = first_snapshot(made, lists);
     if (status != SONDE_OK) {
         sonde__free(runtime, made);
         return status;
@@ -115,6 +129,15 @@ sonde_status sonde__store_create(sonde_runtime *runtime, const sonde__layout *la
     *store = made;
     return SONDE_OK;
 }
+
+void sonde__store_learned(sonde__store *store, void *learned, void (*drop)(sonde_runtime *runtime, void *learned))
+{
+    sonde__snapshot *first = (sonde__snapshot *)(uintptr_t)atomic_load(&store->current);
+    first->learned = learned;
+    store->drop_learned = drop;
+}
+
+const sonde__snapshot *sonde__store_current(const sonde__store *store) { return atomic_load(&store->current); }
 
 void sonde__store_free(sonde__store *store)
 {
@@ -129,6 +152,8 @@ void sonde__store_free(sonde__store *store)
         }
         if (list != store->empty) sonde__shown_free(runtime, list);
     }
+    sonde__store_drop_learned(store, snapshot->learned);
+    sonde__shown_free(runtime, atomic_load(&snapshot->curve));
     sonde__shown_free(runtime, snapshot);
     sonde__shown_free(runtime, atomic_load(&store->idmap));
     sonde__store_reclaim(store);

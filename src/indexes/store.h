@@ -36,12 +36,13 @@ typedef struct sonde__retired {
     struct sonde__retired *next;
     uint64_t version;  /* the newest snapshot that can reach it */
     sonde__slab *slab; /* a share that goes with it, or NULL */
+    void (*drop)(sonde_runtime *runtime, void *memory); /* learned parts: frees them whole; else NULL */
 } sonde__retired;
 
 struct sonde__store {
     sonde_runtime *runtime;
     sonde__layout layout;
-    int64_t lists;
+    void (*drop_learned)(sonde_runtime *runtime, void *learned);
     bool mapped;              /* the rows lie in an opened file */
     const sonde__list *empty; /* the one header of all lists that never held a row */
     _Atomic(const sonde__snapshot *) current;
@@ -59,6 +60,9 @@ void *sonde__shown_alloc(sonde_runtime *runtime, uint64_t bytes);
 void sonde__shown_free(sonde_runtime *runtime, const void *memory); /* never shown, or seen by nobody any more */
 /* Frees it, and a share of `slab` (may be NULL), once no reader is left that came at `version` or earlier. Writer's mutex held. */
 void sonde__store_retire(sonde__store *store, const void *memory, sonde__slab *slab, uint64_t version);
+/* The same for the learned parts of a snapshot; NULL is fine. */
+void sonde__store_retire_learned(sonde__store *store, const void *learned, uint64_t version);
+void sonde__store_drop_learned(sonde__store *store, const void *learned); /* seen by nobody; NULL is fine */
 void sonde__store_reclaim(sonde__store *store); /* writer's mutex held */
 void sonde__slab_drop(sonde_runtime *runtime, sonde__slab *slab); /* NULL is fine */
 /* The id table, built if there is none. Writer's mutex held. */

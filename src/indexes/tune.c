@@ -112,7 +112,8 @@ void sonde__curve_show(sonde_index *index, const sonde__curve *curve)
 {
     sonde__store *store = index->store;
     sonde__mutex_lock(&store->writer);
-    const sonde__curve *old = atomic_exchange(&index->curve, curve);
+    sonde__snapshot *current = (sonde__snapshot *)(uintptr_t)sonde__store_current(store); /* its one mutable part */
+    const sonde__curve *old = atomic_exchange(&current->curve, curve);
     if (old) sonde__store_retire(store, old, NULL, atomic_load(&store->published));
     sonde__mutex_unlock(&store->writer);
 }
@@ -198,7 +199,7 @@ static bool out_of_time(const tuning *t) { return t->deadline > 0 && sonde__os_s
  * the point that it makes there. */
 static sonde_status choose_depth(tuning *t, int64_t k, sonde_operating_point *chosen)
 {
-    int64_t all = t->index->method->max_effort(t->index);
+    int64_t all = t->snapshot->lists;
     int last = 0;
     if (t->index->method->refines && t->index->method->refines(t->index))
         while (last + 1 < DEPTHS && depths[last + 1] * k <= MOST_CANDIDATES) last++;
@@ -221,7 +222,7 @@ static sonde_status choose_efforts(tuning *t, int64_t all)
         t->effort[t->efforts++] = e;
     memset(t->gap, 0, sizeof t->gap);
     if (!t->index->method->gaps) return SONDE_OK;
-    return t->index->method->gaps(t->index, t->query, t->n, t->threads, t->effort, t->efforts, t->gap);
+    return t->index->method->gaps(t->index, t->snapshot, t->query, t->n, t->threads, t->effort, t->efforts, t->gap);
 }
 
 /* Points up to where hardly anything is missed; the last one visits all lists. */
@@ -333,19 +334,19 @@ static sonde_status calibrate(tuning *t, float *queries, bool own, uint64_t seed
     SONDE_TRY(allocate(t));
     if (own) SONDE_TRY(own_queries(t, seed, queries));
     SONDE_TRY(find_truth(t));
-    SONDE_TRY(choose_efforts(t, t->index->method->max_effort(t->index)));
+    SONDE_TRY(choose_efforts(t, t->snapshot->lists));
     for (int i = 0; i < (int)(sizeof calibrated_k / sizeof calibrated_k[0]); i++)
         if (calibrated_k[i] <= t->known) SONDE_TRY(measure_k(t, calibrated_k[i]));
     t->curve->source = own ? 1 : 2;
     return SONDE_OK;
 }
 
-static sonde_status tune(sonde_index *index, const sonde_array *queries, const sonde_tune_options *options)
+sonde_status sonde__curve_measure(sonde_index *index, const sonde__snapshot *snapshot, const sonde_array *queries,
+                                  const sonde_tune_options *options, const sonde__curve **curve)
 {
-    sonde__visit visit = sonde__store_enter(index->store);
-    int64_t live = sonde__live_rows(visit.snapshot);
+    int64_t live = sonde__live_rows(snapshot);
     tuning t = {.index = index,
-                .snapshot = visit.snapshot,
+                .snapshot = snapshot,
                 .n = queries ? queries->rows : sonde__min_i64(SONDE__OWN_QUERIES, live),
                 .threads = sonde__runtime_threads(index->runtime, options->threads),
                 .deadline = options->seconds > 0 ? sonde__os_seconds() + options->seconds : 0};
@@ -356,15 +357,22 @@ static sonde_status tune(sonde_index *index, const sonde_array *queries, const s
         status = calibrate(&t, x, !queries, options->seed);
         sonde__free(index->runtime, x);
     }
-    const sonde__curve *made = NULL;
     if (status == SONDE_OK) {
-        made = t.curve;
+        *curve = t.curve;
         t.curve = NULL;
     }
     release(&t);
-    sonde__store_leave(index->store, visit);
     (void)sonde__scratch_trim(index->runtime); /* calibration needs far more of it than searches do */
-    if (made) sonde__curve_show(index, made);
+    return status;
+}
+
+static sonde_status tune(sonde_index *index, const sonde_array *queries, const sonde_tune_options *options)
+{
+    const sonde__curve *curve;
+    sonde__visit visit = sonde__store_enter(index->store);
+    sonde_status status = sonde__curve_measure(index, visit.snapshot, queries, options, &curve);
+    sonde__store_leave(index->store, visit);
+    if (status == SONDE_OK) sonde__curve_show(index, curve);
     return status;
 }
 
@@ -373,7 +381,7 @@ sonde_status sonde__index_autotune(sonde_index *index)
     int64_t live = sonde_index_count(index);
     if (!index->method->max_effort || live < LEAST_ROWS) return SONDE_OK;
     sonde__visit visit = sonde__store_enter(index->store);
-    const sonde__curve *curve = atomic_load(&index->curve);
+    const sonde__curve *curve = atomic_load(&visit.snapshot->curve);
     bool fresh = curve && (curve->source == 2 || live < 2 * curve->calibrated_at);
     sonde__store_leave(index->store, visit);
     sonde_tune_options options = SONDE_TUNE_OPTIONS_INIT;
@@ -415,7 +423,7 @@ sonde_status sonde_index_operating_point(const sonde_index *index, uint32_t posi
     bool known = false;
     if (index->trained) {
         sonde__visit visit = sonde__store_enter(index->store);
-        const sonde__curve *curve = atomic_load(&index->curve);
+        const sonde__curve *curve = atomic_load(&visit.snapshot->curve);
         known = curve && position < curve->count;
         if (known) found = curve->point[position];
         sonde__store_leave(index->store, visit);

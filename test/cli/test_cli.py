@@ -403,11 +403,11 @@ def test_info_of_the_build():
 
 def test_info_of_a_file(index):
     text = sonde("info", "i.sonde", directory=index).out
-    for words in ("ivf(nlist=32", "2,000", "cosine", "intact", "recall"):
+    for words in ("ivf(nlist=32", "2,000", "cosine", "intact", "recall", "drift"):
         assert words in text
     answer = sonde_json("info", "i.sonde", directory=index)
     assert answer["holds"] == "index" and answer["rows"] == 2000 and answer["dim"] == 32 and answer["lists"] == 32
-    assert answer["intact"] and answer["calibrated"] == 1
+    assert answer["intact"] and answer["calibrated"] == 1 and 0.9 < answer["drift"] < 1.1 and answer["long_lists"] == 0
     assert answer["sections"] and all(section["intact"] for section in answer["sections"])
     curve = [point["recall"] for point in answer["calibration"] if point["k"] == 10]
     assert curve == sorted(curve) and curve[-1] > 0.9

@@ -427,6 +427,9 @@ class sonde_index_stats(Structure):
         ("trained", c_uint32),
         ("calibrated", c_uint32),
         ("calibrated_at", c_int64),
+        ("drift", c_float),
+        ("split", c_uint32),
+        ("long_lists", c_int64),
     ]
 
 
@@ -660,6 +663,14 @@ class IndexStats:
     calibrated: int
     # live rows at calibration
     calibrated_at: int
+    # ivf: mean distance of stored rows to their centroids (a sample of 2,048), over that of the training rows: 1 =
+    # none; 0 = not known
+    drift: float
+    # 0 no list is too long; 1 compact would split some; 2 some are, but cannot be split: lists of low rank, and
+    # residual codes without a refine tier
+    split: int
+    # with more than four times the rows of the average list, and 64 or more. Those of equal rows stay so after compact
+    long_lists: int
 
 sonde_token_sampler_draft_run_model = CFUNCTYPE(c_int, POINTER(sonde_draft_tree), POINTER(sonde_array), c_void_p)
 
@@ -679,7 +690,7 @@ def bind(library: CDLL) -> None:
     function.argtypes = []
     function.__doc__ = """
     How this library was built and what it chose on this machine: one line of key=value pairs, such as
-    "version=1.0.0 isa=avx512 cpu=generic,avx2,avx512 blas=openblas threads=libgomp".
+    "version=1.0.0 isa=avx512 cpu=generic,avx2,avx512 blas=openblas threads=libomp".
     isa is the instruction set in use (SONDE_ISA in the environment can lower it: generic|avx2|avx512 on x86-64,
     generic|neon|crc32|dotprod on AArch64).
     Static storage. Class A. Since 1.0.
@@ -1152,14 +1163,20 @@ def bind(library: CDLL) -> None:
     function.restype = c_int
     function.argtypes = [c_void_p]
     function.__doc__ = """
-    Rewrites what holds removed rows and gives all spare memory back. Answers do not change. Class B. Since 1.0.
+    Rewrites what holds removed rows and gives all spare memory back. Answers do not change, unless rows have drifted (ivf;
+    stats tell): lists that hold more than four times the average are then split in two, again and again, rows around them go
+    to the lists that are now nearest, and the calibration is measured again on stored rows. Each split shows at once with its
+    calibration; it holds the rows that it moves twice. Codes stay as they were trained. On failure or cancel all rows are
+    there, and lists are as before or as after one of these steps. CANCELLED, OUT_OF_MEMORY, STATE (opened mapped). Class B.
+    Since 1.0.
     """
     function = library.sonde_index_merge
     function.restype = c_int
     function.argtypes = [c_void_p, c_void_p]
     function.__doc__ = """
     Adds every row of `from` (upsert). Both must have the same spec and, where trained, the same trained parts (made by
-    opening the same file, or from the same training); else INCOMPATIBLE. Class B on index, A on from. Since 1.0.
+    opening the same file, or from the same training, and split alike by compact if at all); else INCOMPATIBLE. Class B on
+    index, A on from. Since 1.0.
     """
     function = library.sonde_index_free
     function.restype = None

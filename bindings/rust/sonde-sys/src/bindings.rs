@@ -742,9 +742,18 @@ pub struct sonde_index_stats {
     pub calibrated: u32,
     /// live rows at calibration
     pub calibrated_at: i64,
+    /// ivf: mean distance of stored rows to their centroids (a sample of 2,048), over that of the
+    /// training rows: 1 = none; 0 = not known
+    pub drift: f32,
+    /// 0 no list is too long; 1 compact would split some; 2 some are, but cannot be split: lists of low
+    /// rank, and residual codes without a refine tier
+    pub split: u32,
+    /// with more than four times the rows of the average list, and 64 or more. Those of equal rows stay
+    /// so after compact
+    pub long_lists: i64,
 }
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<sonde_index_stats>() == 104);
+const _: () = assert!(size_of::<sonde_index_stats>() == 120);
 /// A [`sonde_index_stats`] with every default.
 pub const SONDE_INDEX_STATS_INIT: sonde_index_stats = sonde_index_stats {
     size: size_of::<sonde_index_stats>() as u32,
@@ -762,6 +771,9 @@ pub const SONDE_INDEX_STATS_INIT: sonde_index_stats = sonde_index_stats {
     trained: 0,
     calibrated: 0,
     calibrated_at: 0,
+    drift: 0.0,
+    split: 0,
+    long_lists: 0,
 };
 
 /// What one draw gave. The arrays belong to the sampler and stay until its next draw, fit, merge or free.
@@ -975,7 +987,7 @@ extern "C" {
     pub fn sonde_version() -> *const c_char;
 
     /// How this library was built and what it chose on this machine: one line of key=value pairs, such as
-    /// "version=1.0.0 isa=avx512 cpu=generic,avx2,avx512 blas=openblas threads=libgomp".
+    /// "version=1.0.0 isa=avx512 cpu=generic,avx2,avx512 blas=openblas threads=libomp".
     /// isa is the instruction set in use (SONDE_ISA in the environment can lower it: generic|avx2|avx512 on x86-64,
     /// generic|neon|crc32|dotprod on AArch64).
     /// Static storage. Class A. Since 1.0.
@@ -1482,12 +1494,24 @@ extern "C" {
     /// Space comes back as segments empty, and wholly with compact. Class B. Since 1.0.
     pub fn sonde_index_remove(index: *mut sonde_index, ids: *const i64, count: i64, removed: *mut i64) -> sonde_status;
 
-    /// Rewrites what holds removed rows and gives all spare memory back. Answers do not change. Class B. Since 1.0.
+    /// Rewrites what holds removed rows and gives all spare memory back. Answers do not change, unless rows have
+    /// drifted (ivf;
+    /// stats tell): lists that hold more than four times the average are then split in two, again and again, rows
+    /// around them go
+    /// to the lists that are now nearest, and the calibration is measured again on stored rows. Each split shows at
+    /// once with its
+    /// calibration; it holds the rows that it moves twice. Codes stay as they were trained. On failure or cancel all
+    /// rows are
+    /// there, and lists are as before or as after one of these steps. CANCELLED, OUT_OF_MEMORY, STATE (opened mapped).
+    /// Class B.
+    /// Since 1.0.
     pub fn sonde_index_compact(index: *mut sonde_index) -> sonde_status;
 
     /// Adds every row of `from` (upsert). Both must have the same spec and, where trained, the same trained parts (made
     /// by
-    /// opening the same file, or from the same training); else INCOMPATIBLE. Class B on index, A on from. Since 1.0.
+    /// opening the same file, or from the same training, and split alike by compact if at all); else INCOMPATIBLE.
+    /// Class B on
+    /// index, A on from. Since 1.0.
     pub fn sonde_index_merge(index: *mut sonde_index, from: *const sonde_index) -> sonde_status;
 
     /// Class C. Since 1.0.
