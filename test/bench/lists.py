@@ -29,10 +29,11 @@ KINDS = ("ivf", "IVF-PQfs", "IVF-RaBitQfs", "tree-AH", "IVF", "LoRANN")
 
 
 def sonde_specs(n, d):
-    """The best-known first. Two columns a part where rows are long, one where they are short."""
-    nlist = lists(n)
-    m = pq_parts(d, 2 if d >= 96 else 1)
-    ways = [f"code=pq(m={m}, bits=4), refine=f16", f"code=pq(m={m}, bits=4), refine=sq(bits=8)",
+    """The best-known first. Two columns a part where rows are long, one where they are short, and twice as many."""
+    nlist, columns = lists(n), 2 if d >= 96 else 1
+    m, half = pq_parts(d, columns), pq_parts(d, 2 * columns)
+    ways = [f"code=pq(m={m}, bits=4), refine=f16", f"code=pq(m={half}, bits=4), refine=f16",
+            f"code=pq(m={half}, bits=4, loss=score), refine=f16", f"code=pq(m={m}, bits=4), refine=sq(bits=8)",
             f"code=pq(m={m}, bits=4), refine=f16, spill=soar", "code=rabitq(bits=1), refine=sq(bits=8)",
             "code=rabitq(bits=1), refine=f16, spill=soar", "code=sq(bits=4), refine=f16", "code=rabitq(bits=5)",
             "code=sq(bits=8), refine=f16"]

@@ -28,7 +28,7 @@ def depths(spec):
     if "refine=" not in spec:
         return [None]
     code = spec.partition("code=")[2]
-    return [8, 25] if code.startswith("rabitq(bits=1") else [3, 8] if code.startswith("pq") else [2, 4]
+    return [8, 25] if code.startswith("rabitq(bits=1") else [3, 8, 20] if code.startswith("pq") else [2, 4]
 
 
 def with_metric(spec, metric):
