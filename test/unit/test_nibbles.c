@@ -68,8 +68,9 @@ static void check_error(const sonde__kernels *set)
         for (int64_t j = 0; j < count; j++) {
             double least = INFINITY, most = -INFINITY;
             for (int i = 0; i < ENTRIES; i++) {
-                least = fmin(least, table[j * ENTRIES + i]);
-                most = fmax(most, table[j * ENTRIES + i]);
+                double entry = table[j * ENTRIES + i];
+                least = entry < least ? entry : least;
+                most = entry > most ? entry : most;
             }
             for (int i = 0; i < TWICE; i++) {
                 double off = least + (double)to.step * to.lut[j * TWICE + i] -
