@@ -73,10 +73,10 @@ static inline int64_t sonde__hamming_steps(const sonde__hamming *hamming)
 }
 
 /* The largest effort. */
-static inline int64_t sonde__hamming_most(const sonde_index *index)
+static inline int64_t sonde__hamming_most(const sonde_index *index, const sonde__snapshot *snapshot)
 {
     const sonde__hamming *h = index->state;
-    return h->chunks > 1 ? sonde__hamming_steps(h) : index->lists;
+    return h->chunks > 1 ? sonde__hamming_steps(h) : snapshot->lists;
 }
 
 /* Brings n packed rows to unit length for cosine, the form that codes are made of; zero rows stay. */

@@ -171,8 +171,8 @@ static bool probe_all(const probe_plan *p) { return p->probes == p->most; }
 /* Buckets for the wanted recall, or for the ball that the spec asks for. */
 static int64_t probe_count(const sonde__search *search, const sonde__hamming *h, int64_t allowed)
 {
-    int64_t live = sonde__live_rows(search->snapshot), most = sonde__hamming_most(search->index), probes,
-            refine = 1;
+    int64_t live = sonde__live_rows(search->snapshot), most = sonde__hamming_most(search->index, search->snapshot),
+            probes, refine = 1;
     if (search->effort > 0) return search->effort;
     if (search->recall >= 0.9999f) return most;
     if (h->radius >= 0) return h->chunks > 1 ? h->radius + 1 : sonde__hamming_ball(h->bucket_bits, h->radius);
@@ -188,7 +188,7 @@ static void probe_make_plan(sonde__search *search, int64_t allowed, probe_plan *
     const sonde__hamming *h = index->state;
     int64_t live = sonde__live_rows(search->snapshot);
     bool sieve = search->refine > 1 && !search->top[0].range; /* codes say which rows are worth a look */
-    *p = (probe_plan){.search = search, .hamming = h, .most = sonde__hamming_most(index)};
+    *p = (probe_plan){.search = search, .hamming = h, .most = sonde__hamming_most(index, search->snapshot)};
     p->probes = sonde__min_i64(p->most, probe_count(search, h, allowed));
     if (h->chunks == 1 && p->probes > live / PROBE_EMPTY) p->probes = p->most;
     p->soft = h->soft && !probe_all(p);

@@ -361,8 +361,8 @@ typedef struct sonde__index_method {
     void (*drop)(sonde_index *index);                                      /* frees state; state may be NULL */
     bool (*refines)(const sonde_index *index); /* candidates are scored again, so the refine depth matters; NULL: no */
     uint64_t (*learned_bytes)(const sonde_index *index);                   /* memory of learned parts; NULL: none */
-    /* An effort is a number of lists, at most this. NULL: always exact, nothing to calibrate. */
-    int64_t (*max_effort)(const sonde_index *index);
+    /* The effort that looks at everything. NULL: always exact, nothing to calibrate. */
+    int64_t (*max_effort)(const sonde_index *index, const sonde__snapshot *snapshot);
     /* Gaps (sonde_operating_point) with which n queries have these mean efforts. NULL: efforts are the same for all. */
     sonde_status (*gaps)(const sonde_index *index, const sonde__snapshot *snapshot, const float *queries, int64_t n,
                          int threads, const int64_t *efforts, int64_t count, float *gaps);

@@ -636,7 +636,11 @@ static bool refines(const sonde_index *index)
     return ivf->refine_column >= 0;
 }
 
-static int64_t max_effort(const sonde_index *index) { return sonde__store_current(index->store)->lists; }
+static int64_t max_effort(const sonde_index *index, const sonde__snapshot *snapshot)
+{
+    (void)index;
+    return snapshot->lists;
+}
 
 /* ---- files ------------------------------------------------------------------------------------------- */
 

@@ -199,7 +199,7 @@ static bool out_of_time(const tuning *t) { return t->deadline > 0 && sonde__os_s
  * the point that it makes there. */
 static sonde_status choose_depth(tuning *t, int64_t k, sonde_operating_point *chosen)
 {
-    int64_t all = t->snapshot->lists;
+    int64_t all = t->index->method->max_effort(t->index, t->snapshot);
     int last = 0;
     if (t->index->method->refines && t->index->method->refines(t->index))
         while (last + 1 < DEPTHS && depths[last + 1] * k <= MOST_CANDIDATES) last++;
@@ -334,7 +334,7 @@ static sonde_status calibrate(tuning *t, float *queries, bool own, uint64_t seed
     SONDE_TRY(allocate(t));
     if (own) SONDE_TRY(own_queries(t, seed, queries));
     SONDE_TRY(find_truth(t));
-    SONDE_TRY(choose_efforts(t, t->snapshot->lists));
+    SONDE_TRY(choose_efforts(t, t->index->method->max_effort(t->index, t->snapshot)));
     for (int i = 0; i < (int)(sizeof calibrated_k / sizeof calibrated_k[0]); i++)
         if (calibrated_k[i] <= t->known) SONDE_TRY(measure_k(t, calibrated_k[i]));
     t->curve->source = own ? 1 : 2;

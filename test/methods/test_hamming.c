@@ -190,12 +190,13 @@ static void exact_is_exhaustive(void **unused)
         sonde_index *index = filled(code_specs[s], x, N);
         uint8_t *codes = codes_of(index, x, N + Q);
         int64_t bytes = ((const sonde__hamming *)index->state)->code->code_bytes;
+        uint32_t most = (uint32_t)sonde__hamming_most(index, sonde__store_current(index->store));
         OK(sonde_index_check(index));
         for (int q = 0; q < Q; q++) {
             neighbour *all = ranked(index, codes, N, codes + (N + q) * bytes, 8 * bytes);
             answer a, b;
             ask(index, x + (N + q) * DIM, 1, 0, NULL, &a);
-            ask(index, x + (N + q) * DIM, 0, (uint32_t)sonde__hamming_most(index), NULL, &b);
+            ask(index, x + (N + q) * DIM, 0, most, NULL, &b);
             assert_int_equal(a.reason, SONDE_STOP_EXACT);
             for (int i = 0; i < K; i++) {
                 assert_int_equal(a.ids[i], all[i].id);
@@ -435,6 +436,27 @@ static void recall_is_reached(void **unused)
     }
     assert_int_equal(exact, 0);
     assert_true(found > (int64_t)(0.87 * Q * 10));
+    sonde_index_free(index);
+    free(x);
+}
+
+/* With chunks an effort counts steps: they are calibrated, all of them, though there is one list. */
+static void steps_are_calibrated(void **unused)
+{
+    (void)unused;
+    enum { N = 8000, Q = 200 };
+    float *x = test_vectors(N + Q, DIM, 12, 27);
+    sonde_index *index = filled("hamming(code=lsh(bits=64), metric=hamming, chunks=4)", x, N);
+    sonde_array sample = sonde_f32(x + N * DIM, Q, DIM);
+    sonde_operating_point point = SONDE_OPERATING_POINT_INIT;
+    uint32_t points = 0, most = 0;
+    OK(sonde_index_tune(index, &sample, NULL));
+    for (; sonde_index_operating_point(index, points, &point) == SONDE_OK; points++) {
+        most = point.effort > most ? point.effort : most;
+        assert_true(point.recall >= 0 && point.recall <= 1);
+    }
+    assert_true(points > 3 && most > 4);
+    assert_true(found_with(index, most, x, N, Q) >= (int64_t)(0.99 * 10 * Q));
     sonde_index_free(index);
     free(x);
 }
@@ -1057,6 +1079,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(rows_decide),
     cmocka_unit_test(soft_order_finds_more),
     cmocka_unit_test(recall_is_reached),
+    cmocka_unit_test(steps_are_calibrated),
     cmocka_unit_test(filters),
     cmocka_unit_test(chunks_find_what_scans_find),
     cmocka_unit_test(far_neighbours_are_scanned_for),
