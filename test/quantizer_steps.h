@@ -39,4 +39,26 @@ static inline float *decode(const sonde_quantizer *quantizer, const uint8_t *cod
     return x;
 }
 
+/* A life on few rows that may end anywhere, for failing_walk: created, trained, and asked for codes. */
+static inline sonde_status life_of(const char *spec, const float *x, int64_t n, int64_t dim,
+                                   sonde_runtime_options *options)
+{
+    sonde_runtime *runtime = NULL;
+    sonde_quantizer *quantizer = NULL;
+    options->threads = 1;
+    sonde_status status = sonde_runtime_create(options, &runtime);
+    if (status == SONDE_OK) status = sonde_quantizer_create(spec, dim, runtime, &quantizer);
+    if (status == SONDE_OK) status = train(quantizer, x, n);
+    if (status == SONDE_OK) {
+        int64_t bytes = sonde_quantizer_code_bytes(quantizer);
+        uint8_t *codes = test_alloc((size_t)(n * bytes), 1);
+        sonde_array rows = sonde_f32(x, n, dim), out = sonde_u8(codes, n, bytes);
+        status = sonde_quantizer_encode(quantizer, &rows, &out);
+        free(codes);
+    }
+    sonde_quantizer_free(quantizer);
+    sonde_runtime_free(runtime);
+    return status;
+}
+
 #endif

@@ -543,20 +543,8 @@ static void test_threads_and_files(void **state)
 static sonde_status failing_scene(sonde_runtime_options *options)
 {
     enum { N = 40, D = 10 };
-    sonde_runtime *runtime = NULL;
-    sonde_quantizer *quantizer = NULL;
     float *x = test_vectors(N, D, 0, 44);
-    uint8_t codes[N * D];
-    options->threads = 1;
-    sonde_status status = sonde_runtime_create(options, &runtime);
-    if (status == SONDE_OK) status = sonde_quantizer_create("bebr(loops=3)", D, runtime, &quantizer);
-    if (status == SONDE_OK) status = train(quantizer, x, N);
-    if (status == SONDE_OK) {
-        sonde_array rows = sonde_f32(x, N, D), out = sonde_u8(codes, N, sonde_quantizer_code_bytes(quantizer));
-        status = sonde_quantizer_encode(quantizer, &rows, &out);
-    }
-    sonde_quantizer_free(quantizer);
-    sonde_runtime_free(runtime);
+    sonde_status status = life_of("bebr(loops=3)", x, N, D, options);
     free(x);
     return status;
 }

@@ -298,18 +298,8 @@ static void same_for_any_threads(void **unused)
 static sonde_status memory_scene(sonde_runtime_options *options)
 {
     enum { N = 5, VOCABULARY = 30 };
-    sonde_runtime *runtime = NULL;
-    sonde_quantizer *quantizer = NULL;
     float *x = documents(N, VOCABULARY, 9, 8, NULL);
-    uint8_t codes[N];
-    sonde_array rows = sonde_f32(x, N, VOCABULARY), out = sonde_u8(codes, N, 1);
-    options->threads = 1;
-    sonde_status status = sonde_runtime_create(options, &runtime);
-    if (status == SONDE_OK) status = sonde_quantizer_create("bpv(bits=8, real=3, epochs=2)", VOCABULARY, runtime, &quantizer);
-    if (status == SONDE_OK) status = train(quantizer, x, N);
-    if (status == SONDE_OK) status = sonde_quantizer_encode(quantizer, &rows, &out);
-    sonde_quantizer_free(quantizer);
-    sonde_runtime_free(runtime);
+    sonde_status status = life_of("bpv(bits=8, real=3, epochs=2)", x, N, VOCABULARY, options);
     free(x);
     return status;
 }
