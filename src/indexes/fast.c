@@ -21,6 +21,7 @@
 
 #define FAST_BLOCKS 8 /* of a stretch */
 #define FAST_ROWS (FAST_BLOCKS * SONDE__BLOCK_ROWS)
+#define FAST_FETCH 4096 /* most bytes of a list's codes that are asked for ahead; the scan itself asks for the others */
 
 /* The head of a table; the entries follow 64 bytes behind. */
 typedef struct fast_head {
@@ -35,8 +36,6 @@ typedef struct stretch {
     sonde__place place; /* of the segment's row 0 */
     int64_t first, count;
     uint32_t allowed[FAST_BLOCKS]; /* rows behind the last are not */
-    const float *scale, *bias;     /* of whole blocks; NULL: none */
-    float own_scale[FAST_ROWS], own_bias[FAST_ROWS];
 } stretch;
 
 int64_t sonde__fast_table_bytes(const sonde__fast *fast)
@@ -85,37 +84,52 @@ static void fast_offer(const stretch *s, int64_t block, uint32_t mask, const flo
     }
 }
 
-/* The numbers of a stretch. Behind the last row there may be no memory, so whole blocks of them are copied then. */
-static const float *fast_numbers(const stretch *s, int column, float *own)
+/* The numbers of rows that begin with this block. Behind the last row there may be no memory, so those of a block that is
+ * not full are copied. */
+static const float *fast_numbers(const stretch *s, int column, int64_t block, float *own)
 {
     if (column < 0) return NULL;
-    const float *numbers = (const float *)(const void *)s->segment->column[column] + s->first;
-    if (s->count % SONDE__BLOCK_ROWS == 0) return numbers;
-    memcpy(own, numbers, (size_t)s->count * sizeof *own);
-    memset(own + s->count, 0, (size_t)(FAST_ROWS - s->count) * sizeof *own);
+    int64_t row = block * SONDE__BLOCK_ROWS, left = s->count - row;
+    const float *numbers = (const float *)(const void *)s->segment->column[column] + s->first + row;
+    if (left >= SONDE__BLOCK_ROWS) return numbers;
+    memset(own, 0, SONDE__BLOCK_ROWS * sizeof *own);
+    memcpy(own, numbers, (size_t)left * sizeof *own);
     return own;
+}
+
+/* Blocks [begin, end) of a stretch, which are all full or one. */
+static void fast_blocks(const stretch *s, int64_t begin, int64_t end, const sonde__nibble_lane *query, sonde__lane *lanes,
+                        int64_t count)
+{
+    _Alignas(64) float scores[FAST_ROWS * SONDE__NIBBLE_LANES];
+    uint32_t masks[FAST_BLOCKS * SONDE__NIBBLE_LANES];
+    float own_scale[SONDE__BLOCK_ROWS], own_bias[SONDE__BLOCK_ROWS];
+    const sonde__fast *fast = s->fast;
+    int64_t pairs = (fast->nibbles + 1) / 2;
+    if (begin == end) return;
+    sonde__kernels_get()->nibble_scan(s->segment->column[0] + (s->first + begin * SONDE__BLOCK_ROWS) * pairs, end - begin,
+                                      pairs, fast_numbers(s, fast->scale_column, begin, own_scale),
+                                      fast_numbers(s, fast->bias_column, begin, own_bias), s->allowed + begin, query,
+                                      count, scores, masks);
+    for (int64_t b = begin; b < end; b++)
+        for (int64_t i = 0; i < count; i++) {
+            int64_t at = (b - begin) * count + i;
+            if (masks[at]) fast_offer(s, b, masks[at], scores + at * SONDE__BLOCK_ROWS, &lanes[i]);
+        }
 }
 
 /* A stretch for at most SONDE__NIBBLE_LANES lanes. */
 static void fast_group(const stretch *s, sonde__lane *lanes, int64_t count)
 {
-    const sonde__fast *fast = s->fast;
-    int64_t pairs = (fast->nibbles + 1) / 2, blocks = (s->count + SONDE__BLOCK_ROWS - 1) / SONDE__BLOCK_ROWS;
-    _Alignas(64) float scores[FAST_ROWS * SONDE__NIBBLE_LANES];
-    uint32_t masks[FAST_BLOCKS * SONDE__NIBBLE_LANES];
+    int64_t full = s->count / SONDE__BLOCK_ROWS, blocks = (s->count + SONDE__BLOCK_ROWS - 1) / SONDE__BLOCK_ROWS;
     sonde__nibble_lane query[SONDE__NIBBLE_LANES];
     for (int64_t i = 0; i < count; i++) {
         const fast_head *head = lanes[i].table;
         query[i] = (sonde__nibble_lane){(const uint8_t *)lanes[i].table + 64, head->step, head->base,
                                         fast_threshold(&lanes[i])};
     }
-    sonde__kernels_get()->nibble_scan(s->segment->column[0] + s->first * pairs, blocks, pairs,
-                                      s->scale, s->bias, s->allowed, query, count, scores, masks);
-    for (int64_t b = 0; b < blocks; b++)
-        for (int64_t i = 0; i < count; i++) {
-            int64_t at = b * count + i;
-            if (masks[at]) fast_offer(s, b, masks[at], scores + at * SONDE__BLOCK_ROWS, &lanes[i]);
-        }
+    fast_blocks(s, 0, full, query, lanes, count);
+    fast_blocks(s, full, blocks, query, lanes, count);
 }
 
 /* The rows of each block that may be returned; false if there are none. */
@@ -131,6 +145,36 @@ static bool fast_mask(stretch *s, const sonde_filter *filter)
     return left > 0;
 }
 
+/* Asks for `bytes` from a place on. */
+static void fast_fetch(const void *from, int64_t bytes)
+{
+    for (int64_t at = 0; at < bytes; at += 64) {
+        __builtin_prefetch((const uint8_t *)from + at, 0, 2);
+        __asm__ volatile("" ::: "memory"); /* GCC 12 drops all but one of them otherwise */
+    }
+}
+
+/* The tables of many lanes do not stay in the nearest cache from list to list, nor does the place of their next hit. */
+static void fast_lanes_ahead(const sonde__fast *fast, const sonde__lane *lanes, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        fast_fetch(lanes[i].table, sonde__fast_table_bytes(fast));
+        __builtin_prefetch(lanes[i].top->hits + lanes[i].top->count, 1, 2);
+    }
+}
+
+void sonde__fast_ahead(const sonde__fast *fast, const sonde__snapshot *snapshot, const int32_t *lists, int64_t count)
+{
+    if (count > 3) fast_fetch(snapshot->list[lists[3]], 64);
+    if (count > 2 && snapshot->list[lists[2]]->segments > 0)
+        fast_fetch(snapshot->list[lists[2]]->segment[0], sizeof(sonde__segment));
+    if (count < 2 || snapshot->list[lists[1]]->segments == 0) return;
+    const sonde__segment *segment = snapshot->list[lists[1]]->segment[0];
+    fast_fetch(segment->column[0], sonde__min_i64(FAST_FETCH, segment->count * ((fast->nibbles + 1) / 2)));
+    if (fast->scale_column >= 0) fast_fetch(segment->column[fast->scale_column], FAST_ROWS * 4);
+    if (fast->bias_column >= 0) fast_fetch(segment->column[fast->bias_column], FAST_ROWS * 4);
+}
+
 /* All segments of a list for lanes that share a filter. */
 static void fast_lanes(const sonde__fast *fast, const sonde__list *list, int64_t number, sonde__lane *lanes, int64_t count)
 {
@@ -142,10 +186,11 @@ static void fast_lanes(const sonde__fast *fast, const sonde__list *list, int64_t
         for (s.first = 0; s.first < s.segment->count; s.first += FAST_ROWS) {
             s.count = sonde__min_i64(FAST_ROWS, s.segment->count - s.first);
             if (!fast_mask(&s, lanes->filter)) continue;
-            s.scale = fast_numbers(&s, fast->scale_column, s.own_scale);
-            s.bias = fast_numbers(&s, fast->bias_column, s.own_bias);
-            for (int64_t l = 0; l < count; l += SONDE__NIBBLE_LANES)
-                fast_group(&s, lanes + l, sonde__min_i64(SONDE__NIBBLE_LANES, count - l));
+            for (int64_t l = 0; l < count; l += SONDE__NIBBLE_LANES) {
+                int64_t some = sonde__min_i64(SONDE__NIBBLE_LANES, count - l);
+                fast_lanes_ahead(fast, lanes + l + some, sonde__min_i64(SONDE__NIBBLE_LANES, count - l - some));
+                fast_group(&s, lanes + l, some);
+            }
         }
     }
 }

@@ -23,5 +23,8 @@ void sonde__fast_table(const sonde__fast *fast, const float *query, float *scrat
 /* As sonde__scan_list: scores all live allowed rows of one list for `count` lanes that have tables. */
 sonde_status sonde__fast_list(const sonde__fast *fast, const sonde__snapshot *snapshot, int64_t list, sonde__lane *lanes,
                               int64_t count);
+/* Asks for what the scans of lists[1], [2] and [3] will read first, each step what the one before has brought the way to;
+ * called before each of `count` lists is scanned, so that no scan waits for a chain of pointers. */
+void sonde__fast_ahead(const sonde__fast *fast, const sonde__snapshot *snapshot, const int32_t *lists, int64_t count);
 
 #endif

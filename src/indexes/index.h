@@ -211,6 +211,7 @@ typedef struct sonde__hit {
  * all hits with score >= floor and grows. NaN never enters. */
 typedef struct sonde__top {
     sonde__hit *hits;
+    float *scores;          /* of the hits, while it settles */
     int64_t capacity, count;
     float threshold;        /* a score must be > this to have a chance: one step below what so many reach, or below floor */
     bool range;

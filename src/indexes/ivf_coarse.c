@@ -19,6 +19,7 @@
 
 #define CHOOSE_CHUNK 256
 #define LITTLE_BATCH 8
+#define LEVEL_LANES 256
 #define GAP_VALUES ((int64_t)1 << 20) /* scores that gaps are found in, at most */
 
 sonde_status sonde__ivf_prepare(sonde__ivf_block *b, sonde__scratch *scratch)
@@ -127,13 +128,25 @@ static sonde_status coarse_scores(sonde__ivf_block *b)
 
 /* ---- the nearest lists --------------------------------------------------------------------------------------- */
 
-/* The lists that score above the top's threshold, which it may raise, into the top. */
+/* A level that `wanted` lists reach, and not many more: as many of the maxima of LEVEL_LANES groups of lists do. */
+static float choose_level(const float *scores, int64_t lists, int64_t wanted)
+{
+    float most[LEVEL_LANES];
+    if (wanted > LEVEL_LANES / 2 || lists < 2 * LEVEL_LANES) return -INFINITY;
+    memcpy(most, scores, sizeof most);
+    for (int64_t l = LEVEL_LANES; l + LEVEL_LANES <= lists; l += LEVEL_LANES)
+        for (int64_t i = 0; i < LEVEL_LANES; i++) most[i] = scores[l + i] > most[i] ? scores[l + i] : most[i];
+    return nextafterf(sonde__kernels_get()->kth_largest(most, LEVEL_LANES, wanted), -INFINITY);
+}
+
+/* The best lists, as many as the top holds. */
 static void choose_best(const float *scores, int64_t lists, sonde__top *top)
 {
     int32_t positions[CHOOSE_CHUNK];
+    float level = choose_level(scores, lists, top->capacity);
     for (int64_t l = 0; l < lists; l += CHOOSE_CHUNK) {
         int64_t some = sonde__min_i64(CHOOSE_CHUNK, lists - l);
-        int64_t found = sonde__kernels_get()->above(scores + l, some, top->threshold, positions);
+        int64_t found = sonde__kernels_get()->above(scores + l, some, fmaxf(level, top->threshold), positions);
         for (int64_t i = 0; i < found; i++) sonde__top_push(top, scores[l + positions[i]], l + positions[i], 0);
     }
 }

@@ -284,6 +284,7 @@ static sonde_status scan_query(const block *b, int64_t q, void *table, float *fl
     }
     for (int64_t i = 0; i < b->probes[q]; i++) {
         int64_t list = b->list[q * p->probes + i];
+        if (p->fast_scan) sonde__fast_ahead(&p->fast, p->search->snapshot, b->list + q * p->probes + i, b->probes[q] - i);
         lane.bias = b->bias[q * p->probes + i];
         if (p->search->snapshot->list[list]->rows > 0)
             SONDE_TRY(scan_list(p, list, &lane, 1, scratch));

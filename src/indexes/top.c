@@ -1,8 +1,8 @@
 /* top.c: keeps the best hits of a search while rows stream by in any order.
  *
  * Few hits are a binary heap with the worst kept one on top. Many are a reservoir: hits are put down side by side in
- * room for twice as many, and when it is full the better half is selected, so that an entering hit costs a constant on
- * average. Hits are ordered by (score descending, id ascending), a total order, so what is kept never depends on the
+ * room for twice as many, and when it is full the better half stays: a kernel finds the score that so many reach, and one
+ * pass without branches closes the gaps. Where more hits have that very score, they are selected by id. Hits are ordered by (score descending, id ascending), a total order, so what is kept never depends on the
  * order of arrival, nor on which of the two ways it is. `threshold` is the number that scans compare against before they
  * call push: one float step below a score that so many hits reach, because an equal score with a smaller id still enters.
  * Range mode keeps everything from a floor on, as a plain growing array.
@@ -30,14 +30,17 @@ static float step_below(float x)
     return nextafterf(x, -INFINITY);
 }
 
+/* Scores of a full reservoir stand behind its hits. */
 int64_t sonde__top_room(int64_t capacity)
 {
-    return capacity > HEAP_MOST ? 2 * capacity : capacity;
+    int64_t full = 2 * capacity, hit = (int64_t)sizeof(sonde__hit);
+    return capacity > HEAP_MOST ? full + (full * (int64_t)sizeof(float) + hit - 1) / hit : capacity;
 }
 
 void sonde__top_init(sonde__top *top, sonde__hit *storage, int64_t capacity)
 {
     *top = (sonde__top){.hits = storage, .capacity = capacity};
+    if (capacity > HEAP_MOST) top->scores = (float *)(void *)(storage + 2 * capacity);
     top->threshold = capacity > 0 ? -INFINITY : INFINITY;
 }
 
@@ -123,12 +126,33 @@ static void select_best(sonde__hit *hits, int64_t count, int64_t kept)
     }
 }
 
+/* Keeps the hits that reach the level, in their order; returns how many there are. */
+static int64_t keep_reaching(sonde__top *top, float level)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < top->count; i++) {
+        sonde__hit hit = top->hits[i];
+        top->hits[kept] = hit;
+        kept += hit.score >= level;
+    }
+    return kept;
+}
+
 void sonde__top_settle(sonde__top *top)
 {
+    float level = -INFINITY;
     if (top->range || top->count <= top->capacity) return;
-    select_best(top->hits, top->count, top->capacity);
-    top->count = top->capacity;
-    top->threshold = step_below(top->hits[top->count - 1].score);
+    if (top->scores) {
+        for (int64_t i = 0; i < top->count; i++) top->scores[i] = top->hits[i].score;
+        level = sonde__kernels_get()->kth_largest(top->scores, top->count, top->capacity);
+        top->count = keep_reaching(top, level);
+    }
+    if (top->count > top->capacity) {
+        select_best(top->hits, top->count, top->capacity);
+        top->count = top->capacity;
+        level = top->hits[top->count - 1].score;
+    }
+    top->threshold = step_below(level);
 }
 
 static void push_range(sonde__top *top, sonde__hit hit)

@@ -112,6 +112,8 @@ typedef struct sonde__kernels {
     /* For each column of a tile (count >= 1 rows of `lanes`, a multiple of 8) the row whose entry + bias[row] is the largest,
      * the first of equal ones. NaN wins nowhere; row 0 where nothing else is there. The same on all sets. */
     void (*best_rows)(const float *tile, int64_t count, int64_t lanes, const float *bias, int32_t *best);
+    /* A level that at least k of the values (1 <= k <= count, no NaN) reach: exactly k of them, or it is the k-th largest. */
+    float (*kth_largest)(const float *values, int64_t count, int64_t k);
     /* Positions i with values[i] > threshold, ascending; returns how many. */
     int64_t (*above)(const float *values, int64_t count, float threshold, int32_t *positions);
     /* The same for values[i] < threshold of integers (Hamming). */

@@ -590,6 +590,38 @@ static void test_selection(void **state)
     }
 }
 
+/* spread: how far apart numbers lie; 0: few different ones. */
+static float a_number(int spread, uint64_t *random)
+{
+    static const float odd[] = {0, -0.0f, INFINITY, -INFINITY, 1e-42f, -1e-42f, FLT_MAX, -FLT_MAX};
+    if (spread == 0) return (float)below(random, 5) - 2;
+    if (spread == 1) return (float)test_unit(random) * 2 - 1;
+    return below(random, 4) ? ldexpf((float)test_unit(random) - 0.5f, (int)below(random, 200) - 100)
+                            : odd[below(random, sizeof odd / sizeof *odd)];
+}
+
+static void check_kth(const sonde__kernels *k, int64_t count, int64_t wanted, int spread, uint64_t *random)
+{
+    guarded room = guard(count * 4);
+    float *x = (float *)(void *)room.data;
+    for (int64_t i = 0; i < count; i++) x[i] = a_number(spread, random);
+    float level = k->kth_largest(x, count, wanted);
+    int64_t reach = 0, beyond = 0;
+    for (int64_t i = 0; i < count; i++) reach += x[i] >= level;
+    for (int64_t i = 0; i < count; i++) beyond += x[i] > level;
+    assert_true(reach == wanted || (reach > wanted && beyond < wanted));
+    unguard(&room);
+}
+
+static void test_kth_largest(void **state)
+{
+    const sonde__kernels *k = table_of(state);
+    uint64_t random = 11;
+    for (int64_t count = 1; count < 200; count++)
+        for (int spread = 0; spread < 3; spread++)
+            for (int64_t wanted = 1; wanted <= count; wanted += 1 + count / 9) check_kth(k, count, wanted, spread, &random);
+}
+
 static void check_lookups(const sonde__kernels *k, int64_t count, int64_t m, int64_t stride, uint64_t *random)
 {
     int64_t bytes = (m + 1) / 2;
@@ -938,6 +970,7 @@ static const struct CMUnitTest tests[] = {
     EACH_SET(test_nearest_nan),
     EACH_SET(test_nearest_nan_centroid),
     EACH_SET(test_selection),
+    EACH_SET(test_kth_largest),
     EACH_SET(test_lookups),
     EACH_SET(test_halves),
     EACH_SET(test_rounding),

@@ -54,6 +54,31 @@ static void keeps_the_best(void **state)
     }
 }
 
+/* Second scores leave fewer: a top of either way can be told so. */
+static void keeps_fewer_when_told(void **state)
+{
+    (void)state;
+    static const int64_t capacity[] = {20, 160}, fewer[] = {7, 30};
+    for (int way = 0; way < 2; way++)
+        for (int distinct = 3; distinct < 2000; distinct *= 9) {
+            sonde__hit *hits = random_hits(500, distinct, (uint64_t)distinct);
+            sonde__hit *room = test_alloc((size_t)sonde__top_room(capacity[way]), sizeof *room);
+            sonde__top top;
+            sonde__top_init(&top, room, capacity[way]);
+            for (int64_t i = 0; i < 500; i++) sonde__top_push(&top, hits[i].score, hits[i].id, hits[i].place);
+            sonde__top_settle(&top);
+            assert_int_equal(top.count, capacity[way]);
+            top.capacity = fewer[way];
+            sonde__top_settle(&top);
+            sonde__top_sort(&top);
+            qsort(hits, 500, sizeof *hits, by_rank);
+            assert_int_equal(top.count, fewer[way]);
+            same_hits(hits, &top);
+            free(hits);
+            free(room);
+        }
+}
+
 static void threshold_lets_ties_with_smaller_ids_in(void **state)
 {
     (void)state;
@@ -99,8 +124,9 @@ static void merging_is_like_one_top(void **state)
 {
     (void)state;
     enum { N = 3000, K = 25, PARTS = 7 };
-    sonde__hit *hits = random_hits(N, 40, 5), whole_room[2 * K], rooms[PARTS][2 * K], merged_room[2 * K];
+    sonde__hit *hits = random_hits(N, 40, 5), whole_room[3 * K], rooms[PARTS][3 * K], merged_room[3 * K];
     sonde__top whole, part[PARTS], merged;
+    assert_true(sonde__top_room(K) <= 3 * K);
     sonde__top_init(&whole, whole_room, K);
     sonde__top_init(&merged, merged_room, K);
     for (int p = 0; p < PARTS; p++) sonde__top_init(&part[p], rooms[p], K);
@@ -158,7 +184,8 @@ static void range_reports_failed_growth(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(keeps_the_best),
-    cmocka_unit_test(threshold_lets_ties_with_smaller_ids_in),
+    cmocka_unit_test(keeps_fewer_when_told),
+        cmocka_unit_test(threshold_lets_ties_with_smaller_ids_in),
     cmocka_unit_test(nan_never_enters),
     cmocka_unit_test(no_room_takes_nothing),
     cmocka_unit_test(merging_is_like_one_top),

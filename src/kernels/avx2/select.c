@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "kernels/slots.h"
+#include "kernels/kth.h"
 
 /* One bit for each of 8 values. */
 SONDE__INLINE uint32_t passing(const uint32_t *values, __m256i threshold, bool below)
@@ -64,6 +65,7 @@ static void best_rows(const float *tile, int64_t count, int64_t lanes, const flo
 
 const sonde__kernels sonde__avx2_select = {
     .best_rows = best_rows,
+    .kth_largest = kth_largest,
     .above = above,
     .below_i32 = below_i32,
 };

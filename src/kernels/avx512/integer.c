@@ -79,10 +79,48 @@ SONDE__INLINE __m128i block_sums(const uint8_t *query, const sonde__walk *walk, 
     return add_across(sum);
 }
 
+/* Adds each of 16 sums across: halves of pairs are interleaved and added, four times. */
+SONDE__INLINE __m512i add_across_16(__m512i sum[16])
+{
+#pragma GCC unroll 8
+    for (int r = 0; r < 8; r++)
+        sum[r] = _mm512_add_epi32(_mm512_unpacklo_epi32(sum[2 * r], sum[2 * r + 1]),
+                                  _mm512_unpackhi_epi32(sum[2 * r], sum[2 * r + 1]));
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++)
+        sum[r] = _mm512_add_epi32(_mm512_unpacklo_epi64(sum[2 * r], sum[2 * r + 1]),
+                                  _mm512_unpackhi_epi64(sum[2 * r], sum[2 * r + 1]));
+    for (int r = 0; r < 2; r++)
+        sum[r] = _mm512_add_epi32(_mm512_shuffle_i32x4(sum[2 * r], sum[2 * r + 1], 0x88),
+                                  _mm512_shuffle_i32x4(sum[2 * r], sum[2 * r + 1], 0xdd));
+    return _mm512_add_epi32(_mm512_shuffle_i32x4(sum[0], sum[1], 0x88), _mm512_shuffle_i32x4(sum[0], sum[1], 0xdd));
+}
+
+/* Rows that lie side by side and are a register long at most: sixteen share what it takes to add across. Returns how many
+ * are done. */
+SONDE__INLINE int64_t short_sums(const uint8_t *query, const uint8_t *rows, int64_t stride, int64_t count, int64_t d,
+                                 int32_t *out, operation op)
+{
+    __mmask64 mask = _bzhi_u64(~(uint64_t)0, (uint32_t)d);
+    __m512i q = _mm512_maskz_loadu_epi8(mask, query), sum[16];
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+#pragma GCC unroll 16
+        for (int r = 0; r < 16; r++) {
+            const uint8_t *row = rows + (i + r) * stride;
+            __builtin_prefetch(row + SONDE__AHEAD_BYTES, 0, 2);
+            sum[r] = add_term(_mm512_setzero_si512(), q, _mm512_maskz_loadu_epi8(mask, row), op);
+        }
+        _mm512_storeu_si512(out + i, add_across_16(sum));
+    }
+    return i;
+}
+
 SONDE__INLINE void sums_32(const void *query, sonde__places rows, int64_t count, int64_t d, int32_t *out, operation op)
 {
     const sonde__walk walk = sonde__walk_start(rows, count, d);
-    for (int64_t i = 0; i < count; i += SONDE__TOGETHER) {
+    int64_t done = d <= 64 ? short_sums(query, rows.base, rows.stride, count, d, out, op) : 0;
+    for (int64_t i = done; i < count; i += SONDE__TOGETHER) {
         int64_t some = sonde__min_i64(SONDE__TOGETHER, count - i);
         __m128i sums = block_sums(query, &walk, i, some, d, op);
         _mm_mask_storeu_epi32(out + i, (__mmask8)((1 << some) - 1), sums);

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "kernels/slots.h"
+#include "kernels/kth.h"
 
 SONDE__INLINE __mmask16 passing(const void *values, __mmask16 mask, __m512i threshold, bool below)
 {
@@ -71,6 +72,7 @@ static void best_rows(const float *tile, int64_t count, int64_t lanes, const flo
 
 const sonde__kernels sonde__avx512_select = {
     .best_rows = best_rows,
+    .kth_largest = kth_largest,
     .above = above,
     .below_i32 = below_i32,
 };

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "kernels/slots.h"
+#include "kernels/kth.h"
 
 static int64_t above(const float *values, int64_t count, float threshold, int32_t *positions)
 {
@@ -47,6 +48,7 @@ static void best_rows(const float *tile, int64_t count, int64_t lanes, const flo
 
 const sonde__kernels sonde__generic_select = {
     .best_rows = best_rows,
+    .kth_largest = kth_largest,
     .above = above,
     .below_i32 = below_i32,
 };
