@@ -166,7 +166,7 @@ typedef struct sonde_operating_point {
     uint32_t size;     /* set by SONDE_OPERATING_POINT_INIT */
     uint32_t k;
     uint32_t effort;
-    uint32_t refine;
+    uint32_t refine;   /* candidates a hit that are scored again; grows with the recall */
     float recall;      /* mean over the calibration queries */
     float recall_low;  /* lower end of a one-sided 95 % confidence interval of the mean */
     float recall_p05;  /* recall of the worst 5 % */

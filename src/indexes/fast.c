@@ -21,7 +21,7 @@
 
 #define FAST_BLOCKS 8 /* of a stretch */
 #define FAST_ROWS (FAST_BLOCKS * SONDE__BLOCK_ROWS)
-#define FAST_FETCH 4096 /* most bytes of a list's codes that are asked for ahead; the scan itself asks for the others */
+#define FAST_FETCH 8192 /* most bytes of a list's codes that are asked for ahead; the scan itself asks for the others */
 
 /* The head of a table; the entries follow 64 bytes behind. */
 typedef struct fast_head {
@@ -58,6 +58,15 @@ void sonde__fast_table(const sonde__fast *fast, const float *query, float *scrat
     head->offset = fast->code->method->nibble_offset ? fast->code->method->nibble_offset(fast->code, query) : 0;
 }
 
+/* Asks for `bytes` from a place on. */
+static void fast_fetch(const void *from, int64_t bytes)
+{
+    for (int64_t at = 0; at < bytes; at += 64) {
+        __builtin_prefetch((const uint8_t *)from + at, 0, 2);
+        __asm__ volatile("" ::: "memory"); /* GCC 12 drops all but one of them otherwise */
+    }
+}
+
 /* What is added to every score of a lane. */
 static float fast_bias(const sonde__lane *lane)
 {
@@ -80,7 +89,8 @@ static void fast_offer(const stretch *s, int64_t block, uint32_t mask, const flo
         int v = __builtin_ctz(mask);
         int64_t row = s->first + block * SONDE__BLOCK_ROWS + v;
         float score = scores[v] + bias;
-        if (score > top->threshold) sonde__top_push(top, score, s->segment->ids[row], s->place + (sonde__place)row);
+        sonde__place place = s->place + (sonde__place)row;
+        if (score > top->threshold) sonde__top_push(top, score, s->fast->by_place ? (int64_t)place : s->segment->ids[row], place);
     }
 }
 
@@ -92,8 +102,7 @@ static const float *fast_numbers(const stretch *s, int column, int64_t block, fl
     int64_t row = block * SONDE__BLOCK_ROWS, left = s->count - row;
     const float *numbers = (const float *)(const void *)s->segment->column[column] + s->first + row;
     if (left >= SONDE__BLOCK_ROWS) return numbers;
-    memset(own, 0, SONDE__BLOCK_ROWS * sizeof *own);
-    memcpy(own, numbers, (size_t)left * sizeof *own);
+    for (int64_t i = 0; i < SONDE__BLOCK_ROWS; i++) own[i] = i < left ? numbers[i] : 0;
     return own;
 }
 
@@ -143,15 +152,6 @@ static bool fast_mask(stretch *s, const sonde_filter *filter)
             words[i / 64] = s->count - i >= 64 ? UINT64_MAX : ((uint64_t)1 << (s->count - i)) - 1;
     for (int b = 0; b < FAST_BLOCKS; b++) s->allowed[b] = (uint32_t)(words[b / 2] >> (b % 2 * 32));
     return left > 0;
-}
-
-/* Asks for `bytes` from a place on. */
-static void fast_fetch(const void *from, int64_t bytes)
-{
-    for (int64_t at = 0; at < bytes; at += 64) {
-        __builtin_prefetch((const uint8_t *)from + at, 0, 2);
-        __asm__ volatile("" ::: "memory"); /* GCC 12 drops all but one of them otherwise */
-    }
 }
 
 /* The tables of many lanes do not stay in the nearest cache from list to list, nor does the place of their next hit. */

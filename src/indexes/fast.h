@@ -12,6 +12,7 @@ typedef struct sonde__fast {
     const sonde_quantizer *code;
     int64_t nibbles;
     int scale_column, bias_column; /* f32 a row, or -1 */
+    bool by_place;                 /* hits bear their places for ids, which are far from the codes: the caller fills them in */
 } sonde__fast;
 
 /* A query's table, 64-byte aligned: sonde__lane.table of the scan. */

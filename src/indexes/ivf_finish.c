@@ -150,6 +150,19 @@ static void scores_of_codes(const sonde_index *index, const float *query, sonde_
     }
 }
 
+/* Ids in place of places: those of the rows that are left, all asked for before the first is read. */
+static void fill_ids(const sonde__snapshot *snapshot, sonde__top *found)
+{
+    for (int64_t i = 0; i < found->count; i++) {
+        sonde__place place = found->hits[i].place;
+        __builtin_prefetch(sonde__place_in(snapshot, place)->ids + sonde__place_row(place), 0, 2);
+    }
+    for (int64_t i = 0; i < found->count; i++) {
+        sonde__place place = found->hits[i].place;
+        found->hits[i].id = sonde__place_in(snapshot, place)->ids[sonde__place_row(place)];
+    }
+}
+
 /* Keeps the best of what a second score has changed. */
 static void keep_best(sonde__top *found, int64_t keep)
 {
@@ -185,6 +198,7 @@ sonde_status sonde__ivf_finish(const sonde__ivf_block *b, int64_t q, sonde__scra
     const float *query = search->query + (b->first + q) * index->dim;
     if (found->status != SONDE_OK) return found->status;
     sonde__top_settle(found);
+    if (p->fast_scan && p->fast.by_place) fill_ids(search->snapshot, found);
     if (search->snapshot->copies > 1) join_copies(found);
     if (p->finer) {
         SONDE_TRY(score_codes(b, q, true, found, scratch));
@@ -197,9 +211,10 @@ sonde_status sonde__ivf_finish(const sonde__ivf_block *b, int64_t q, sonde__scra
         sonde__rescore(index->metric, kind, column, index->layout.width[column], search->snapshot, query, index->dim,
                        found);
     } else {
-        if (p->ivf->refine && p->scorer.code != p->ivf->refine) SONDE_TRY(score_codes(b, q, false, found, scratch));
+        if (p->again) SONDE_TRY(score_codes(b, q, false, found, scratch));
         scores_of_codes(index, query, found);
     }
+    keep_best(found, search->k);
     for (int64_t i = 0; i < found->count; i++)
         sonde__top_push(out, found->hits[i].score, found->hits[i].id, found->hits[i].place);
     sonde__top_sort(out);

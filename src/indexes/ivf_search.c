@@ -67,7 +67,8 @@ static void plan_scan(plan *p, bool best)
     p->whole = own && ivf->nibbles > 0 && best && ivf->finer;
     p->finer = p->fast_scan && ivf->finer;
     p->lorann = own && ivf->lorann;
-    p->fast = (sonde__fast){ivf->code, ivf->nibbles, ivf->scale_column, ivf->bias_column};
+    p->again = p->rows_stored || (ivf->refine && p->scorer.code != ivf->refine);
+    p->fast = (sonde__fast){ivf->code, ivf->nibbles, ivf->scale_column, ivf->bias_column, p->finer || p->again};
 }
 
 /* Candidates beyond k cover what rounding may misorder before the direct score. */
@@ -77,10 +78,9 @@ static int64_t with_margin(int64_t k) { return k + sonde__max_i64(16, k / 4); }
 static void plan_candidates(plan *p, int64_t refine)
 {
     int64_t k = p->search->k, live = sonde__live_rows(p->search->snapshot);
-    bool tier = p->ivf->refine && p->scorer.code != p->ivf->refine, again = p->rows_stored || tier;
     int64_t deep = k * (p->scorer.code ? refine : 1);
-    p->keep_finer = again ? with_margin(deep) : k;
-    p->keep = p->finer ? with_margin(again ? deep * FINER_SHARE : deep) : p->keep_finer;
+    p->keep_finer = p->again ? with_margin(deep) : k;
+    p->keep = p->finer ? with_margin(p->again ? deep * FINER_SHARE : deep) : p->keep_finer;
     p->keep = sonde__min_i64(p->keep, sonde__max_i64(live, 1)) * p->search->snapshot->copies;
 }
 

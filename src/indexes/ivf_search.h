@@ -18,7 +18,8 @@ typedef struct sonde__ivf_plan {
     bool fast_scan;       /* lists are scanned by `fast`, else by `scorer` */
     sonde__fast fast;
     sonde__scorer scorer; /* scorer.code: scores are of codes, to which a centroid's part may belong */
-    bool rows_stored;     /* candidates are scored again, on stored rows */
+    bool rows_stored;     /* rows are there for a last score */
+    bool again;           /* what lists give is scored again: on rows, or on the refine code */
     bool finer;           /* candidates are scored again before, by their whole codes */
     bool exact;           /* every allowed row is scored on stored rows */
     int64_t probes;       /* lists that a query visits, at most */

@@ -1,11 +1,12 @@
 /* top.c: keeps the best hits of a search while rows stream by in any order.
  *
- * Few hits are a binary heap with the worst kept one on top. Many are a reservoir: hits are put down side by side in
- * room for twice as many, and when it is full the better half stays: a kernel finds the score that so many reach, and one
- * pass without branches closes the gaps. Where more hits have that very score, they are selected by id. Hits are ordered by (score descending, id ascending), a total order, so what is kept never depends on the
- * order of arrival, nor on which of the two ways it is. `threshold` is the number that scans compare against before they
- * call push: one float step below a score that so many hits reach, because an equal score with a smaller id still enters.
- * Range mode keeps everything from a floor on, as a plain growing array.
+ * Few hits are a binary heap with the worst kept one on top. Many are a reservoir: hits are put down side by side in room
+ * for twice as many, and when it is full the better half stays: a kernel finds the score that so many reach, and one pass
+ * without branches closes the gaps; where more hits have that very score, they are selected by id. So an entering hit costs
+ * a constant on average. Hits are ordered by (score descending, id ascending), a total order, so what is kept never depends
+ * on the order of arrival, nor on which of the two ways it is. `threshold` is the number that scans compare against before
+ * they call push: below a score that so many hits reach by one float step, because an equal score with a smaller id still
+ * enters. Range mode keeps everything from a floor on, as a plain growing array.
  *
  * Cost: one comparison for a score that has no chance; O(log k) in the heap, O(1) in the reservoir for one that enters;
  * sorting O(n log n) in place (heap sort: no memory, no bad case).

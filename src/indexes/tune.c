@@ -1,10 +1,11 @@
 /* tune.c: recall instead of knobs: which effort reaches which recall, measured and kept with the index.
  *
- * Sample queries are answered exactly once; then efforts on a grid that grows by 1.2 are tried from cheap to dear,
+ * Sample queries are answered exactly once; then efforts on a grid that grows by a third are tried from cheap to dear,
  * for k = 1, 10 and 100, until the recall does not grow any more. Each point keeps the mean, the lower end of its
  * confidence interval and the recall of the worst twentieth. A search takes the effort where the interpolated curve
- * reaches its target; for other k it interpolates in log k. Where candidates are refined, the depth is chosen first:
- * the smallest that loses next to nothing when all lists are visited. Without real queries, stored rows are used,
+ * reaches its target; for other k it interpolates in log k. Where candidates are refined, each point has its depth: it
+ * grows along the curve, whenever the next one would find a good part of what is still missed, up to one that loses next
+ * to nothing when all lists are visited. Without real queries, stored rows are used,
  * moved by half the distance to their tenth neighbour in a random direction: rows themselves would be too easy. They
  * still are easier than real queries, which are of another kind than the rows (on the glosses, 0.95 on them is 0.92
  * on sentences), so such a curve is asked for half the misses.
@@ -30,20 +31,23 @@ static const uint32_t calibrated_k[] = {1, 10, 100};
 static const int64_t depths[] = {1, 2, 4, 8, 16};
 #define DEPTHS ((int)(sizeof depths / sizeof depths[0]))
 #define MOST_CANDIDATES 400 /* k x depth in calibration */
+#define DEEPER_PAYS 16      /* a further depth is worth its candidates if it finds a 16th of what is missed */
 
 /* ---- choosing from a curve --------------------------------------------------------------------------- */
 
 /* The effort at which the points of one k reach `recall`, interpolated linearly between neighbours in (log effort,
- * recall). */
-static double effort_of(const sonde_operating_point *point, int64_t count, double recall)
+ * recall); and the depth there. */
+static double effort_of(const sonde_operating_point *point, int64_t count, double recall, int64_t *depth)
 {
+    *depth = point[count - 1].refine;
     for (int64_t i = 0; i < count; i++) {
         if (point[i].recall < recall) continue;
+        *depth = point[i].refine;
         if (i == 0 || point[i].recall <= point[i - 1].recall) return point[i].effort;
         double t = (recall - point[i - 1].recall) / (point[i].recall - point[i - 1].recall);
         return exp(log(point[i - 1].effort) * (1 - t) + log(point[i].effort) * t);
     }
-    return count > 0 ? point[count - 1].effort : 1;
+    return point[count - 1].effort;
 }
 
 /* The points of the calibrated k at or next after `position`. */
@@ -71,9 +75,10 @@ void sonde__curve_choose(const sonde__curve *curve, int64_t rows, int64_t k, flo
     for (int64_t position = 0; position < curve->count;) {
         int64_t count;
         const sonde_operating_point *points = points_of(curve, &position, &count);
-        double here = effort_of(points, count, aim), at_k = points->k;
+        int64_t deep;
+        double here = effort_of(points, count, aim, &deep), at_k = points->k;
         bool last = position == curve->count;
-        if (depth == 0 || points->k <= k) depth = points->refine;
+        if (depth == 0 || points->k <= k) depth = deep;
         wanted = here;
         if (below_k > 0 && (k < at_k || last)) { /* between two calibrated k, or beyond the last */
             double t = log((double)sonde__max_i64(k, 1) / below_k) / log(at_k / below_k);
@@ -135,7 +140,8 @@ typedef struct tuning {
     int64_t *scored;
     float *recall; /* one per query */
     int threads;
-    int64_t efforts, effort[MOST_EFFORTS]; /* to be measured, ascending */
+    int efforts;
+    int64_t effort[MOST_EFFORTS]; /* to be measured, ascending */
     float gap[MOST_EFFORTS];
     double deadline;     /* 0: none */
     sonde__curve *curve; /* room for MOST_POINTS */
@@ -218,11 +224,25 @@ static sonde_status choose_depth(tuning *t, int64_t k, sonde_operating_point *ch
 static sonde_status choose_efforts(tuning *t, int64_t all)
 {
     t->efforts = 0;
-    for (int64_t e = 1; e < all && t->efforts < MOST_EFFORTS; e = sonde__max_i64(e + 1, e * 5 / 4))
+    for (int64_t e = 1; e < all && t->efforts < MOST_EFFORTS; e = sonde__max_i64(e + 1, e * 4 / 3))
         t->effort[t->efforts++] = e;
     memset(t->gap, 0, sizeof t->gap);
     if (!t->index->method->gaps) return SONDE_OK;
     return t->index->method->gaps(t->index, t->snapshot, t->query, t->n, t->threads, t->effort, t->efforts, t->gap);
+}
+
+/* The point of one effort; *depth, a place in `depths`, moves on where that pays, at most to where they are `deepest`. */
+static sonde_status measure_effort(tuning *t, int64_t k, int i, int64_t deepest, int *depth, sonde_operating_point *point)
+{
+    sonde_operating_point next;
+    SONDE_TRY(measure(t, k, t->effort[i], depths[*depth], t->gap[i], point));
+    while (depths[*depth] < deepest) {
+        SONDE_TRY(measure(t, k, t->effort[i], depths[*depth + 1], t->gap[i], &next));
+        if ((next.recall - point->recall) * DEEPER_PAYS <= 1 - point->recall) break;
+        *point = next;
+        *depth += 1;
+    }
+    return SONDE_OK;
 }
 
 /* Points up to where hardly anything is missed; the last one visits all lists. */
@@ -231,9 +251,10 @@ static sonde_status measure_k(tuning *t, int64_t k)
     sonde_operating_point all;
     SONDE_TRY(choose_depth(t, k, &all));
     sonde_operating_point *point = &t->curve->point[t->curve->count];
-    for (int64_t i = 0; i < t->efforts; i++) {
+    int depth = 0;
+    for (int i = 0; i < t->efforts; i++) {
         SONDE_TRY(sonde__poll(t->index->runtime, "tune", (uint64_t)t->curve->count, MOST_POINTS));
-        SONDE_TRY(measure(t, k, t->effort[i], all.refine, t->gap[i], point));
+        SONDE_TRY(measure_effort(t, k, i, all.refine, &depth, point));
         t->curve->count++;
         if (point++->recall >= all.recall - 0.003f || out_of_time(t)) break;
     }

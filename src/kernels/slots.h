@@ -145,4 +145,11 @@ SONDE__INLINE void sonde__walk_line(const sonde__walk *walk, const uint8_t *at)
     if (!walk->ahead) __builtin_prefetch(at + SONDE__AHEAD_BYTES, 0, 2);
 }
 
+/* The same for blocks of 4-bit codes, `left` of them from this one on: nothing behind the last is fetched, because lists
+ * are short and the next one lies elsewhere. */
+SONDE__INLINE int64_t sonde__ahead_of_block(int64_t left, int64_t block_bytes)
+{
+    return (left - 1) * block_bytes >= SONDE__AHEAD_BYTES ? SONDE__AHEAD_BYTES : 0;
+}
+
 #endif

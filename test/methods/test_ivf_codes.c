@@ -199,6 +199,29 @@ static void lists_are_chosen_well(void **unused)
     sonde_index_free(integers);
 }
 
+/* Coarse codes: few candidates are enough while lists are missing, and more are taken where the codes misorder. */
+static void depths_grow_with_recall(void **unused)
+{
+    (void)unused;
+    sonde_index *index = filled("ivf(nlist=100, code=pq(m=8, bits=4), refine=f32)");
+    sonde_array tuning = sonde_f32(w.q + QUERIES * DIM, TUNING, DIM);
+    sonde_operating_point point = SONDE_OPERATING_POINT_INIT, before = point;
+    int64_t ids[QUERIES * K];
+    bool grows = false;
+    OK(sonde_index_tune(index, &tuning, NULL));
+    for (uint32_t i = 0; sonde_index_operating_point(index, i, &point) == SONDE_OK; i++, before = point) {
+        if (point.k != before.k) continue;
+        assert_true(point.refine >= before.refine && point.effort > before.effort);
+        grows |= point.refine > before.refine;
+    }
+    assert_true(grows);
+    for (float recall = 0.5f; recall < 0.96f; recall += 0.15f) {
+        search(index, &w.queries, K, recall, 0, ids, NULL);
+        assert_true(share_found(ids, SONDE_METRIC_L2) > recall - 0.02);
+    }
+    sonde_index_free(index);
+}
+
 static void bad_specs(void **unused)
 {
     (void)unused;
@@ -214,6 +237,7 @@ static void bad_specs(void **unused)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     CASE(second_scores_count), CASE(exact_search_is_of_the_tier), CASE(alone_is_as_in_a_batch),
-    CASE(spilled_rows_come_once), CASE(lists_are_chosen_well), CASE(bad_specs),
+    CASE(spilled_rows_come_once), CASE(lists_are_chosen_well), CASE(depths_grow_with_recall),
+    CASE(bad_specs),
 };
 SONDE_TEST_MAIN(tests)

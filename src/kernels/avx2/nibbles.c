@@ -141,7 +141,7 @@ SONDE__INLINE void add_bytes(const uint8_t *const *codes, const int block_count,
 }
 
 /* Sums of the code bytes [begin, end) of one or two blocks for the lanes that start with `lanes`. */
-SONDE__INLINE void sum_bytes(const uint8_t *const *codes, const int block_count, int64_t begin, int64_t end,
+SONDE__INLINE void sum_bytes(const uint8_t *const *codes, const int block_count, int64_t begin, int64_t end, int64_t ahead,
                              const sonde__nibble_lane *lanes, const int lane_count, word_sums *sums)
 {
     const uint8_t *luts[SUMS];
@@ -151,7 +151,7 @@ SONDE__INLINE void sum_bytes(const uint8_t *const *codes, const int block_count,
         sums[unit] = (word_sums){_mm256_setzero_si256(), _mm256_setzero_si256()};
     for (; p + 2 <= end; p += 2) { /* unrolled further, the code would need more than 16 registers */
         for (int block = 0; block < block_count; block++)
-            __builtin_prefetch(codes[block] + p * ROWS + SONDE__AHEAD_BYTES, 0, 3);
+            __builtin_prefetch(codes[block] + p * ROWS + ahead, 0, 3);
         add_bytes(codes, block_count, p, 2, luts, lane_count, sums);
     }
     if (p < end) add_bytes(codes, block_count, p, 1, luts, lane_count, sums);
@@ -184,7 +184,7 @@ static __attribute__((noinline)) void rest_sums(const uint8_t *codes, int64_t pa
     __m256 more[4];
     for (int i = 0; i < 4; i++) sums[i] = _mm256_setzero_ps();
     for (int64_t begin = FLUSH; begin < pairs; begin += FLUSH) {
-        sum_bytes(&codes, 1, begin, sonde__min_i64(begin + FLUSH, pairs), lane, 1, &words);
+        sum_bytes(&codes, 1, begin, sonde__min_i64(begin + FLUSH, pairs), SONDE__AHEAD_BYTES, lane, 1, &words);
         row_sums(words, more);
         for (int i = 0; i < 4; i++) sums[i] = _mm256_add_ps(sums[i], more[i]);
     }
@@ -245,7 +245,8 @@ SONDE__INLINE void scan_blocks(const scan *task, const int64_t *blocks, const in
     const uint8_t *codes[SUMS];
     word_sums words[SUMS];
     for (int i = 0; i < block_count; i++) codes[i] = task->blocks + blocks[i] * task->pairs * ROWS;
-    sum_bytes(codes, block_count, 0, sonde__min_i64(FLUSH, task->pairs), lanes, lane_count, words);
+    int64_t left = task->block_count - blocks[block_count - 1], ahead = sonde__ahead_of_block(left, task->pairs * ROWS);
+    sum_bytes(codes, block_count, 0, sonde__min_i64(FLUSH, task->pairs), ahead, lanes, lane_count, words);
 #pragma GCC unroll 2
     for (int unit = 0; unit < block_count * lane_count; unit++) {
         const int64_t block = blocks[unit / lane_count], lane = first_lane + unit % lane_count;

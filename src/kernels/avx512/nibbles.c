@@ -35,6 +35,7 @@ typedef struct block_rows {
     const uint8_t *codes;
     const float *scale, *bias;
     uint32_t allowed;
+    int64_t ahead; /* bytes: where to fetch from meanwhile */
 } block_rows;
 
 /* ---- sums ---------------------------------------------------------------------------------------------- */
@@ -77,7 +78,7 @@ SONDE__INLINE void add_bytes(const uint8_t *codes, const int bytes, const uint8_
 }
 
 /* Sums of the code bytes [begin, end) of 32 rows. */
-SONDE__INLINE void sum_bytes(const uint8_t *codes, int64_t begin, int64_t end,
+SONDE__INLINE void sum_bytes(const uint8_t *codes, int64_t begin, int64_t end, int64_t ahead,
                              const sonde__nibble_lane *lanes, const int lane_count, word_sums *sums)
 {
     const uint8_t *luts[LANES];
@@ -89,7 +90,7 @@ SONDE__INLINE void sum_bytes(const uint8_t *codes, int64_t begin, int64_t end,
     for (; p + AT_ONCE <= end; p += AT_ONCE) {
 #pragma GCC unroll 8
         for (int i = 0; i < AT_ONCE; i += 2) {
-            __builtin_prefetch(codes + (p + i) * ROWS + SONDE__AHEAD_BYTES, 0, 3);
+            __builtin_prefetch(codes + (p + i) * ROWS + ahead, 0, 3);
             add_bytes(codes + (p + i) * ROWS, 2, luts, (p + i) * 2 * TWICE, lane_count, sums);
         }
     }
@@ -116,7 +117,7 @@ static __attribute__((noinline)) void rest_sums(const uint8_t *codes, int64_t pa
     __m512 more[2];
     for (int i = 0; i < 2; i++) sums[i] = _mm512_setzero_ps();
     for (int64_t begin = FLUSH; begin < pairs; begin += FLUSH) {
-        sum_bytes(codes, begin, sonde__min_i64(begin + FLUSH, pairs), lane, 1, &words);
+        sum_bytes(codes, begin, sonde__min_i64(begin + FLUSH, pairs), SONDE__AHEAD_BYTES, lane, 1, &words);
         row_sums(words, more);
         for (int i = 0; i < 2; i++) sums[i] = _mm512_add_ps(sums[i], more[i]);
     }
@@ -152,7 +153,7 @@ SONDE__INLINE void scan_block(const block_rows *rows, int64_t pairs, const sonde
                               const int lane_count, float *scores, uint32_t *masks)
 {
     word_sums words[LANES];
-    sum_bytes(rows->codes, 0, sonde__min_i64(FLUSH, pairs), lanes, lane_count, words);
+    sum_bytes(rows->codes, 0, sonde__min_i64(FLUSH, pairs), rows->ahead, lanes, lane_count, words);
     for (int lane = 0; lane < lane_count; lane++) {
         __m512 sums[2], rest[2];
         row_sums(words[lane], sums);
@@ -172,7 +173,8 @@ static void nibble_scan(const uint8_t *blocks, int64_t block_count, int64_t pair
     for (int v = 0; v < ROWS; v++) ones[v] = 1;
     for (int64_t b = 0; b < block_count; b++, scores += lane_count * ROWS, masks += lane_count) {
         const block_rows rows = {blocks + b * pairs * ROWS, scale ? scale + b * ROWS : ones,
-                                 bias ? bias + b * ROWS : zeros, allowed ? allowed[b] : UINT32_MAX};
+                                 bias ? bias + b * ROWS : zeros, allowed ? allowed[b] : UINT32_MAX,
+                                 sonde__ahead_of_block(block_count - b, pairs * ROWS)};
         if (!rows.allowed) {
             memset(masks, 0, (size_t)lane_count * sizeof *masks);
             continue;

@@ -30,6 +30,7 @@ typedef struct block_rows {
     const uint8_t *codes;
     const float *scale, *bias;
     uint32_t allowed;
+    int64_t ahead; /* bytes: where to fetch from meanwhile */
 } block_rows;
 
 /* ---- tables -------------------------------------------------------------------------------------------- */
@@ -107,7 +108,7 @@ SONDE__INLINE void add_bytes(const uint8_t *codes, const int bytes, const uint8_
 }
 
 /* Sums of the code bytes [begin, end) of 32 rows. */
-SONDE__INLINE void sum_bytes(const uint8_t *codes, int64_t begin, int64_t end,
+SONDE__INLINE void sum_bytes(const uint8_t *codes, int64_t begin, int64_t end, int64_t ahead,
                              const sonde__nibble_lane *lanes, const int lane_count, word_sums *sums)
 {
     const uint8_t *luts[LANES];
@@ -117,7 +118,7 @@ SONDE__INLINE void sum_bytes(const uint8_t *codes, int64_t begin, int64_t end,
         for (int i = 0; i < 4; i++) sums[lane].rows[i] = vdupq_n_u16(0);
     }
     for (; p + 2 <= end; p += 2) {
-        __builtin_prefetch(codes + p * ROWS + SONDE__AHEAD_BYTES, 0, 3);
+        __builtin_prefetch(codes + p * ROWS + ahead, 0, 3);
         add_bytes(codes + p * ROWS, 2, luts, p * 2 * TWICE, lane_count, 0, sums);
         add_bytes(codes + p * ROWS, 2, luts, p * 2 * TWICE, lane_count, 1, sums);
     }
@@ -171,7 +172,7 @@ SONDE__INLINE void scan_block(const block_rows *rows, int64_t pairs, const sonde
     for (int lane = 0; lane < lane_count; lane++)
         for (int i = 0; i < 8; i++) sums[lane][i] = vdupq_n_f32(0);
     for (int64_t begin = 0; begin < pairs; begin += FLUSH) {
-        sum_bytes(rows->codes, begin, sonde__min_i64(begin + FLUSH, pairs), lanes, lane_count, words);
+        sum_bytes(rows->codes, begin, sonde__min_i64(begin + FLUSH, pairs), rows->ahead, lanes, lane_count, words);
         for (int lane = 0; lane < lane_count; lane++) add_rows(words + lane, sums[lane]);
     }
     for (int lane = 0; lane < lane_count; lane++)
@@ -186,7 +187,8 @@ static void nibble_scan(const uint8_t *blocks, int64_t block_count, int64_t pair
     for (int v = 0; v < ROWS; v++) ones[v] = 1;
     for (int64_t b = 0; b < block_count; b++, scores += lane_count * ROWS, masks += lane_count) {
         const block_rows rows = {blocks + b * pairs * ROWS, scale ? scale + b * ROWS : ones,
-                                 bias ? bias + b * ROWS : zeros, allowed ? allowed[b] : UINT32_MAX};
+                                 bias ? bias + b * ROWS : zeros, allowed ? allowed[b] : UINT32_MAX,
+                                 sonde__ahead_of_block(block_count - b, pairs * ROWS)};
         memset(masks, 0, (size_t)lane_count * sizeof *masks);
         if (!rows.allowed) continue;
         switch (lane_count) {
