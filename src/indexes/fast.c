@@ -88,9 +88,8 @@ static void fast_offer(const stretch *s, int64_t block, uint32_t mask, const flo
     for (; mask; mask &= mask - 1) {
         int v = __builtin_ctz(mask);
         int64_t row = s->first + block * SONDE__BLOCK_ROWS + v;
-        float score = scores[v] + bias;
         sonde__place place = s->place + (sonde__place)row;
-        if (score > top->threshold) sonde__top_push(top, score, s->fast->by_place ? (int64_t)place : s->segment->ids[row], place);
+        sonde__top_push(top, scores[v] + bias, s->fast->by_place ? (int64_t)place : s->segment->ids[row], place);
     }
 }
 

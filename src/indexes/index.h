@@ -211,7 +211,7 @@ typedef struct sonde__hit {
  * all hits with score >= floor and grows. NaN never enters. */
 typedef struct sonde__top {
     sonde__hit *hits;
-    float *scores;          /* of the hits, while it settles */
+    float *scores;          /* of the hits, while it settles; NULL: few are kept, as a heap */
     int64_t capacity, count;
     float threshold;        /* a score must be > this to have a chance: one step below what so many reach, or below floor */
     bool range;
@@ -222,7 +222,14 @@ int64_t sonde__top_room(int64_t capacity); /* hits of storage that a top needs *
 void sonde__top_init(sonde__top *top, sonde__hit *storage, int64_t capacity);
 void sonde__top_settle(sonde__top *top); /* drops what is beyond capacity; sort and merge do not need it */
 void sonde__top_init_range(sonde__top *top, sonde_runtime *runtime, float floor);
-void sonde__top_push(sonde__top *top, float score, int64_t id, sonde__place place);
+void sonde__top_enter(sonde__top *top, const sonde__hit *hit); /* one that is above the threshold */
+static inline void sonde__top_push(sonde__top *top, float score, int64_t id, sonde__place place)
+{
+    sonde__hit hit = {.score = score, .id = id, .place = place};
+    if (!(score > top->threshold)) return; /* NaN too */
+    if (top->scores && top->count < 2 * top->capacity - 1) top->hits[top->count++] = hit;
+    else sonde__top_enter(top, &hit);
+}
 void sonde__top_merge(sonde__top *top, const sonde__top *other);
 void sonde__top_sort(sonde__top *top); /* best first; afterwards only reading and truncation of count are allowed */
 

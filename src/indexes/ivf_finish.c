@@ -73,9 +73,14 @@ static void coded_hits(const coded *c, int64_t query, sonde__hit *hits, int64_t 
     }
 }
 
-/* Asks for what a step will read of the candidates, so that they come side by side. */
-static void fetch_ahead(const sonde__ivf_plan *p, int column, const sonde__top *found)
+/* Where rows lie that are stored for the last score. */
+static int rows_column(const sonde__ivf *ivf) { return ivf->refine_column >= 0 ? ivf->refine_column : 0; }
+
+/* Asks for what the last score will read of the candidates, so that they come side by side. */
+static void fetch_ahead(const sonde__ivf_plan *p, const sonde__top *found)
 {
+    if (!p->again) return;
+    int column = rows_column(p->ivf);
     int64_t width = p->search->index->layout.width[column], lines = sonde__min_i64(FINISH_LINES, (width + 63) / 64);
     for (int64_t i = 0; i < found->count; i++) {
         sonde__place place = found->hits[i].place;
@@ -92,7 +97,6 @@ static sonde_status score_codes(const sonde__ivf_block *b, int64_t query, bool w
 {
     coded c;
     SONDE_TRY(coded_open(b, whole, query, scratch, &c));
-    if (!whole) fetch_ahead(b->plan, b->plan->ivf->refine_column, found);
     for (int64_t i = 0; i < found->count; i += FINISH_ROWS)
         coded_hits(&c, query, found->hits + i, sonde__min_i64(FINISH_ROWS, found->count - i));
     return SONDE_OK;
@@ -189,7 +193,19 @@ static void join_copies(sonde__top *found)
     found->count = kept;
 }
 
-sonde_status sonde__ivf_finish(const sonde__ivf_block *b, int64_t q, sonde__scratch *scratch)
+/* Brings the candidates of a query into order for its second scores. */
+static void ready(const sonde__ivf_block *b, int64_t q)
+{
+    const sonde__ivf_plan *p = b->plan;
+    sonde__top *found = &b->tops[q];
+    if (found->status != SONDE_OK) return;
+    sonde__top_settle(found);
+    if (p->fast_scan && p->fast.by_place) fill_ids(p->search->snapshot, found);
+    if (p->search->snapshot->copies > 1) join_copies(found);
+    if (!p->finer) fetch_ahead(p, found);
+}
+
+static sonde_status finish(const sonde__ivf_block *b, int64_t q, sonde__scratch *scratch)
 {
     const sonde__ivf_plan *p = b->plan;
     sonde__search *search = p->search;
@@ -197,17 +213,13 @@ sonde_status sonde__ivf_finish(const sonde__ivf_block *b, int64_t q, sonde__scra
     sonde__top *found = &b->tops[q], *out = &search->top[b->first + q];
     const float *query = search->query + (b->first + q) * index->dim;
     if (found->status != SONDE_OK) return found->status;
-    sonde__top_settle(found);
-    if (p->fast_scan && p->fast.by_place) fill_ids(search->snapshot, found);
-    if (search->snapshot->copies > 1) join_copies(found);
     if (p->finer) {
         SONDE_TRY(score_codes(b, q, true, found, scratch));
         keep_best(found, p->keep_finer);
+        fetch_ahead(p, found);
     }
     if (p->rows_stored) {
-        int column = p->ivf->refine_column >= 0 ? p->ivf->refine_column : 0;
-        int kind = p->ivf->refine_column >= 0 ? p->ivf->refine_kind : SONDE__ROW_F32;
-        fetch_ahead(p, column, found);
+        int column = rows_column(p->ivf), kind = p->ivf->refine_column >= 0 ? p->ivf->refine_kind : SONDE__ROW_F32;
         sonde__rescore(index->metric, kind, column, index->layout.width[column], search->snapshot, query, index->dim,
                        found);
     } else {
@@ -219,4 +231,17 @@ sonde_status sonde__ivf_finish(const sonde__ivf_block *b, int64_t q, sonde__scra
         sonde__top_push(out, found->hits[i].score, found->hits[i].id, found->hits[i].place);
     sonde__top_sort(out);
     return out->status;
+}
+
+sonde_status sonde__ivf_finish(const sonde__ivf_block *b, int64_t begin, int64_t end, sonde__scratch *scratch)
+{
+    sonde_status status = SONDE_OK;
+    if (begin < end) ready(b, begin);
+    for (int64_t q = begin; q < end && status == SONDE_OK; q++) {
+        sonde__scratch_mark mark = sonde__scratch_here(scratch);
+        if (q + 1 < end) ready(b, q + 1);
+        status = finish(b, q, scratch);
+        sonde__scratch_rewind(scratch, mark);
+    }
+    return status;
 }

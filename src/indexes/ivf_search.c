@@ -319,12 +319,7 @@ static sonde_status finish_queries(void *context, int64_t begin, int64_t end, in
     sonde__scratch *scratch;
     (void)worker;
     SONDE_TRY(sonde__scratch_take(b->plan->search->runtime, &scratch));
-    sonde_status status = SONDE_OK;
-    for (int64_t q = begin; q < end && status == SONDE_OK; q++) {
-        sonde__scratch_mark mark = sonde__scratch_here(scratch);
-        status = sonde__ivf_finish(b, q, scratch);
-        sonde__scratch_rewind(scratch, mark);
-    }
+    sonde_status status = sonde__ivf_finish(b, begin, end, scratch);
     sonde__scratch_give(b->plan->search->runtime, scratch);
     return status;
 }
@@ -425,7 +420,7 @@ static sonde_status scan_few(const plan *p, block *b, const sonde__place *places
     SONDE_TRY(SONDE_SCRATCH(scratch, lanes, b->count));
     for (int64_t q = 0; q < b->count; q++) lanes[q] = lane_of(b, q, 0, 0);
     SONDE_TRY(sonde__scan_places(&p->scorer, p->search->snapshot, places, count, lanes, b->count, scratch));
-    for (int64_t q = 0; q < b->count; q++) SONDE_TRY(sonde__ivf_finish(b, q, scratch));
+    SONDE_TRY(sonde__ivf_finish(b, 0, b->count, scratch));
     note_queries(b, true);
     return SONDE_OK;
 }

@@ -59,8 +59,8 @@ sonde_status sonde__ivf_gaps(const sonde_index *index, const sonde__snapshot *sn
 /* What a list's centroid adds to the scores of its residual codes. */
 float sonde__ivf_centroid_part(const sonde__ivf_block *block, int64_t query, int64_t list);
 
-/* ivf_finish.c: candidates of query q of the block (in tops of worker 0) to hits of the search, best first. */
-sonde_status sonde__ivf_finish(const sonde__ivf_block *block, int64_t query, sonde__scratch *scratch);
+/* ivf_finish.c: candidates of the block's queries [begin, end) (in tops of worker 0) to hits of the search, best first. */
+sonde_status sonde__ivf_finish(const sonde__ivf_block *block, int64_t begin, int64_t end, sonde__scratch *scratch);
 /* Scores all live allowed rows of a list by their whole codes. */
 sonde_status sonde__ivf_scan_whole(const sonde__ivf_plan *plan, int64_t list, sonde__lane *lanes, int64_t count,
                                    sonde__scratch *scratch);

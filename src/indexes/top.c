@@ -174,20 +174,18 @@ static void push_range(sonde__top *top, sonde__hit hit)
     top->hits[top->count++] = hit;
 }
 
-void sonde__top_push(sonde__top *top, float score, int64_t id, sonde__place place)
+void sonde__top_enter(sonde__top *top, const sonde__hit *hit)
 {
-    if (!(score > top->threshold)) return; /* NaN too */
-    sonde__hit hit = {.score = score, .id = id, .place = place};
     if (top->range) {
-        push_range(top, hit);
-    } else if (top->capacity > HEAP_MOST) {
-        top->hits[top->count++] = hit;
+        push_range(top, *hit);
+    } else if (top->scores) {
+        top->hits[top->count++] = *hit;
         if (top->count == 2 * top->capacity) sonde__top_settle(top);
     } else if (top->count < top->capacity) {
-        rise(top->hits, top->count, hit);
+        rise(top->hits, top->count, *hit);
         if (++top->count == top->capacity) top->threshold = step_below(top->hits[0].score);
-    } else if (worse(&top->hits[0], &hit)) {
-        sink(top->hits, top->count, 0, hit);
+    } else if (worse(&top->hits[0], hit)) {
+        sink(top->hits, top->count, 0, *hit);
         top->threshold = step_below(top->hits[0].score);
     }
 }
