@@ -23,6 +23,8 @@
                                        */
 #define MEASURED_K 100                /* largest k that calibration knows */
 #define SMALL_WORK ((int64_t)1 << 21) /* row values below which another thread costs more than it brings */
+#define LEAST_OWN 64                  /* queries that a thread takes a block of its own for, */
+#define OWN_VISITS 4                  /* and how many of them visit a list then */
 #define GAP_SPAN 4                    /* a query visits between a quarter of the mean effort and four times as many lists */
 #define FIRST_LISTS 2                 /* nearest lists of each query that are scanned before the others */
 #define FINER_SHARE 4                 /* candidates for the whole codes of a finer code, for one that is kept after them */
@@ -388,24 +390,44 @@ static sonde_status search_block(block *b, sonde__scratch *scratch)
     return SONDE_OK;
 }
 
-/* Queries [first, first + count) under one plan. */
+/* Queries [first, first + count) under one plan, in blocks. */
+typedef struct run {
+    const plan *plan;
+    int64_t first, count, block;
+} run;
+
+static sonde_status run_blocks(void *context, int64_t begin, int64_t end, int worker)
+{
+    const run *r = context;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t done = i * r->block;
+        block b = {.plan = r->plan, .first = r->first + done, .count = sonde__min_i64(r->block, r->count - done)};
+        sonde__scratch *scratch;
+        SONDE_TRY(sonde__scratch_take(r->plan->search->runtime, &scratch));
+        sonde_status status = search_block(&b, scratch);
+        free_range_tops(&b);
+        sonde__scratch_give(r->plan->search->runtime, scratch);
+        if (status != SONDE_OK) return status;
+    }
+    return SONDE_OK;
+}
+
+/* Where each thread can have queries enough of its own to share lists among, nobody waits for the others; else the threads
+ * share each block. */
 static sonde_status run_plan(const plan *p, int64_t first, int64_t count)
 {
-    sonde__search *search = p->search;
+    const sonde__search *search = p->search;
     int64_t bytes = (sonde__top_room(p->keep) * 24 + 56) * search->threads + p->lists * 4 + p->probes * 16 +
                     table_bytes(p);
     int64_t most = sonde__max_i64(1, sonde__min_i64(BLOCK_QUERIES, BLOCK_BYTES / bytes));
-    for (int64_t done = 0; done < count;) {
-        block b = {.plan = p, .first = first + done, .count = sonde__min_i64(most, count - done)};
-        sonde__scratch *scratch;
-        SONDE_TRY(sonde__scratch_take(search->runtime, &scratch));
-        sonde_status status = search_block(&b, scratch);
-        free_range_tops(&b);
-        sonde__scratch_give(search->runtime, scratch);
-        if (status != SONDE_OK) return status;
-        done += b.count;
-    }
-    return SONDE_OK;
+    int64_t each = sonde__min_i64(most, (count + search->threads - 1) / search->threads);
+    int64_t visits = each * (p->gap > 0 ? p->probes / GAP_SPAN : p->probes);
+    bool own = search->threads > 1 && each >= LEAST_OWN && visits >= OWN_VISITS * p->lists;
+    run r = {p, first, count, own ? each : most};
+    int64_t blocks = (count + r.block - 1) / r.block;
+    if (!own) return run_blocks(&r, 0, blocks, 0);
+    return sonde__parallel_for(search->runtime, search->threads, blocks, 1, search->stage, run_blocks, &r);
 }
 
 /* ---- few allowed rows -------------------------------------------------------------------------------- */

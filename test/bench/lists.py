@@ -29,22 +29,21 @@ KINDS = ("ivf", "IVF-PQfs", "IVF-RaBitQfs", "tree-AH", "IVF", "LoRANN")
 
 
 def sonde_specs(n, d):
-    """The best-known first. Two columns a part where rows are long, one where they are short, and twice as many."""
-    nlist, columns = lists(n), 2 if d >= 96 else 1
+    """The best-known first. Two columns a part where rows are long, one where they are short; and coarser codes."""
+    columns = 2 if d >= 96 else 1
     m, half = pq_parts(d, columns), pq_parts(d, 2 * columns)
-    ways = [f"code=pq(m={m}, bits=4), refine=f16", f"code=pq(m={half}, bits=4), refine=f16",
-            f"code=pq(m={half}, bits=4, loss=score), refine=f16", f"code=pq(m={m}, bits=4), refine=sq(bits=8)",
-            f"code=pq(m={m}, bits=4), refine=f16, spill=soar", "code=rabitq(bits=1), refine=sq(bits=8)",
-            "code=rabitq(bits=1), refine=f16, spill=soar", "code=sq(bits=4), refine=f16", "code=rabitq(bits=5)",
-            "code=sq(bits=8), refine=f16"]
-    return [f"ivf(nlist={nlist}, {way})" for way in ways]
+    ways = [f"code=pq(m={m}, bits=4), refine=f16", f"code=pq(m={m}, bits=4), refine=f16, spill=soar",
+            f"code=pq(m={m}, bits=4), refine=sq(bits=8)", f"code=pq(m={half}, bits=4), refine=f16",
+            "code=rabitq(bits=1), refine=sq(bits=8)"]
+    return [f"ivf(nlist={nlist}, {way})" for way in ways for nlist in (lists(n) // 2, lists(n))]
 
 
 def faiss_extras(n, d):
-    """What peers/faiss_cpu.py leaves out: coarser parts, and RaBitQ codes."""
-    ivf, width = f"IVF{lists(n)}", -(-d // 64) * 64
-    columns, factors = (4, [6, 20]) if d >= 96 else (2, [6, 24])
-    return [{"index": "IVF-PQfs", "factory": f"{ivf},PQ{pq_parts(d, columns)}x4fs,RFlat", "factors": factors},
+    """What peers/faiss_cpu.py leaves out: fewer lists, coarser parts, and RaBitQ codes."""
+    ivf, fewer, width = f"IVF{lists(n)}", f"IVF{lists(n) // 2}", -(-d // 64) * 64
+    columns, (coarse, deep) = (2, (4, [6, 20])) if d >= 96 else (1, (2, [6, 24]))
+    return [{"index": "IVF-PQfs", "factory": f"{fewer},PQ{pq_parts(d, columns)}x4fs,RFlat", "factors": [3, 8]},
+            {"index": "IVF-PQfs", "factory": f"{ivf},PQ{pq_parts(d, coarse)}x4fs,RFlat", "factors": deep},
             {"index": "IVF-RaBitQfs", "factory": f"RR{width},{ivf},RaBitQfs,RFlat", "factors": [8, 25]},
             {"index": "IVF-RaBitQfs", "factory": f"RR{width},{ivf},RaBitQfs4,RFlat", "factors": [1, 3]}]
 
