@@ -119,6 +119,7 @@ typedef struct sonde_hits {
 
 /* The k nearest rows of each query. queries: nq x dim, any numeric dtype (dtype=bits: bits), finite. options NULL =
  * defaults. An empty index gives no hits and OK. Many queries in one call share work and are much faster than one each.
+ * Up to 4 queries over less than 1e9 stored numbers tell no progress: that would be dearer than they are.
  * INVALID_ARGUMENT, CANCELLED, CALLBACK, OUT_OF_MEMORY. Class A. Since 1.0. */
 SONDE_API sonde_status sonde_index_search(const sonde_index *index, const sonde_array *queries,
                                           const sonde_search_options *options, sonde_hits *hits);

@@ -14,7 +14,7 @@
 #define DEFAULT_RECALL 0.95f
 #define CONVERTED_BYTES (16 << 20) /* most room for queries that are not packed f32: they come block by block */
 #define FEW_QUERIES 4
-#define LITTLE_WORK (1e8) /* columns of rows times queries: a few milliseconds */
+#define LITTLE_WORK (1e9) /* columns of rows times queries: some tens of milliseconds */
 #define RANGE_K 100 /* range searches with a recall below 1 take the effort that is right for this k */
 
 typedef struct call {

@@ -21,7 +21,8 @@ typedef struct kernel_set {
 static const sonde__kernels *const generic_parts[] = {
     &sonde__generic_distance, &sonde__generic_integer, &sonde__generic_tile,  &sonde__generic_select,
     &sonde__generic_codes,    &sonde__generic_convert, &sonde__generic_small, &sonde__generic_logits,
-    &sonde__generic_paths,    &sonde__generic_random,  &sonde__generic_nibbles, NULL,
+    &sonde__generic_paths,    &sonde__generic_random,  &sonde__generic_nibbles,
+    &sonde__generic_chains,   NULL,
 };
 
 #if defined(__x86_64__)
@@ -31,12 +32,14 @@ static const sonde__kernels *const generic_parts[] = {
 static const sonde__kernels *const avx2_parts[] = {
     &sonde__avx2_distance, &sonde__avx2_integer, &sonde__avx2_tile,  &sonde__avx2_select,
     &sonde__avx2_codes,    &sonde__avx2_convert, &sonde__avx2_small, &sonde__avx2_logits,
-    &sonde__avx2_paths,    &sonde__avx2_random,  &sonde__avx2_nibbles, NULL,
+    &sonde__avx2_paths,    &sonde__avx2_random,  &sonde__avx2_nibbles,
+    &sonde__avx2_chains,   NULL,
 };
 static const sonde__kernels *const avx512_parts[] = {
     &sonde__avx512_distance, &sonde__avx512_integer, &sonde__avx512_tile,  &sonde__avx512_select,
     &sonde__avx512_codes,    &sonde__avx512_convert, &sonde__avx512_small, &sonde__avx512_logits,
-    &sonde__avx512_paths,    &sonde__avx512_random,  &sonde__avx512_nibbles, NULL,
+    &sonde__avx512_paths,    &sonde__avx512_random,  &sonde__avx512_nibbles,
+    &sonde__avx512_chains,   NULL,
 };
 enum { SET_GENERIC, SET_AVX2, SET_AVX512, SETS };
 static const kernel_set sets[SETS] = {

@@ -125,6 +125,11 @@ typedef struct sonde__kernels {
     /* 4-bit codes, two to a byte (even j in the low nibble), table[j * 16 + code]. */
     void (*lookup_4)(const float *table, const uint8_t *codes, int64_t stride, int64_t count, int64_t m, float *out);
 
+    /* For each of `count` codes of `length` numbers below k, `stride` numbers apart: out[i * k + c] = base[i] + (first[c] + the sum
+     * over j of tables[(j * k + code[j]) * k + c]), for c < k, summed in order of j. The same on all sets. */
+    void (*chain_sums)(const float *first, const float *tables, const uint16_t *codes, int64_t stride, int64_t count,
+                       int64_t length, int64_t k, const float *base, float *out);
+
     /* -- fast scan: 4-bit codes in blocks of 32 rows, byte by byte -------------------------------------------------- */
     /* Rounds a query's table (16 entries for each of count numbers) to 0..SONDE__NIBBLE_MOST: entry = round((table - least of
      * its 16) / step), ties to even, with step = the widest range / SONDE__NIBBLE_MOST (0 if all are 0); *base is the sum of

@@ -13,13 +13,16 @@
 
 extern const sonde__kernels sonde__generic_distance, sonde__generic_integer, sonde__generic_tile,
     sonde__generic_select, sonde__generic_codes, sonde__generic_convert, sonde__generic_small,
-    sonde__generic_logits, sonde__generic_paths, sonde__generic_random, sonde__generic_nibbles;
+    sonde__generic_logits, sonde__generic_paths, sonde__generic_random, sonde__generic_nibbles,
+    sonde__generic_chains;
 extern const sonde__kernels sonde__avx2_distance, sonde__avx2_integer, sonde__avx2_tile, sonde__avx2_select,
     sonde__avx2_codes, sonde__avx2_convert, sonde__avx2_small,
-    sonde__avx2_logits, sonde__avx2_paths, sonde__avx2_random, sonde__avx2_nibbles;
+    sonde__avx2_logits, sonde__avx2_paths, sonde__avx2_random, sonde__avx2_nibbles,
+    sonde__avx2_chains;
 extern const sonde__kernels sonde__avx512_distance, sonde__avx512_integer, sonde__avx512_tile, sonde__avx512_select,
     sonde__avx512_codes, sonde__avx512_convert, sonde__avx512_small,
-    sonde__avx512_logits, sonde__avx512_paths, sonde__avx512_random, sonde__avx512_nibbles;
+    sonde__avx512_logits, sonde__avx512_paths, sonde__avx512_random, sonde__avx512_nibbles,
+    sonde__avx512_chains;
 extern const sonde__kernels sonde__neon_distance, sonde__neon_integer, sonde__neon_tile, sonde__neon_select,
     sonde__neon_codes, sonde__neon_convert, sonde__neon_small,
     sonde__neon_logits, sonde__neon_paths, sonde__neon_random, sonde__neon_nibbles;

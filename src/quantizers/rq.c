@@ -15,8 +15,8 @@
  * 0.428 to 0.423 by widening (rq_levels.c) and to 0.399 by the refit as well.
  *
  * Cost: training m widening k-means of `sample` rows, twice where the judges refuse the refit, and as many
- * encodings as rounds; encoding m 2^bits (dim + beam m / 2) a row; memory 8 m 2^bits dim bytes, and up to 32
- * MiB of products between codewords where beam > 1.
+ * encodings as rounds; encoding m 2^bits (dim + beam m / 2) a row; memory 9 m 2^bits dim bytes, and up to
+ * 128 MiB of products between codewords where beam > 1.
  *
  * SPDX-License-Identifier: MIT
  */

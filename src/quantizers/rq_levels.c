@@ -9,9 +9,10 @@
  *     gain = <x, c> - |c|^2 / 2 - sum over codewords e in s of <e, c>
  *
  * so one tile product of a block of rows with all codewords serves every partial sum, and the last term is a
- * sum of rows of tables made once. Where those tables would leave the cache (LEVELS_CROSS_BYTES), the
- * residuals x - s are multiplied instead. (Beams for additive codes: Babenko, Lempitsky 2014; Martinez,
- * Hoos, Little 2014.)
+ * sum of rows of tables made once. Where those tables would be too large (LEVELS_CROSS_BYTES), the residuals
+ * x - s are multiplied instead. Where bytes are multiplied faster, the products are first made in whole numbers
+ * (rq_coarse.c), and in f32 only for continuations that come near the best. (Beams for additive codes: Babenko,
+ * Lempitsky 2014; Martinez, Hoos, Little 2014.)
  *
  * Training can widen: rows are turned to the principal directions of what is left of them, and k-means runs
  * along the first of these, then along more and more, up to all, each time from where it was. In many columns
@@ -33,10 +34,13 @@
 enum {
     LEVELS_ROWS = 64,              /* rows that are encoded together at most */
     LEVELS_GAINS = 1 << 20,        /* floats of gains that they may need */
-    LEVELS_PIECE = 32,             /* gains whose largest is a candidate for the threshold */
-    LEVELS_SURVEY = 1024,          /* gains that are compared with the threshold in one call */
-    LEVELS_CROSS_BYTES = 32 << 20, /* of products between codewords */
-    LEVELS_NARROW = 16,            /* codewords of a level whose scores are made without calls */
+    LEVELS_COLUMNS = 64,           /* of scores whose largest make a threshold: more than the widest beam */
+    LEVELS_FEW = 16,               /* the same for beams up to half as wide */
+    LEVELS_LOOKED = 8,             /* sums at most: of more, too many codewords come near the best */
+    LEVELS_CAUGHT = 32,            /* of a row's length, what whole numbers may lose for a first look */
+    LEVELS_SECOND = 4,             /* of a level's codewords, so many may take a second look */
+    LEVELS_SURVEY = 1024,          /* scores that are compared with the threshold in one call */
+    LEVELS_CROSS_BYTES = 128 << 20, /* of products between codewords */
     LEVELS_WIDENINGS = 10,         /* steps from few columns to all */
     LEVELS_TURNED_MOST = 2048,     /* columns whose principal directions are worth their time */
     LEVELS_TRAINED = 1 << 16, /* rows that a level is trained on, where there are not more of them anyway */
@@ -64,6 +68,13 @@ static int64_t sums_joint_floats(const sonde__levels *shape)
     return shared ? sonde__codebook_floats(shape->m * shape->k, shape->dim) : 0;
 }
 
+/* 0 where encoding takes no first look in whole numbers. */
+static int64_t sums_coarse_bytes(const sonde__levels *shape)
+{
+    bool pays = sums_cross_floats(shape) > 0 && shape->beam <= LEVELS_LOOKED && sonde__coarse_pays(shape->k, shape->dim);
+    return pays ? sonde__coarse_bytes(shape->k, shape->dim) : 0;
+}
+
 /* The books of the levels, then the joint one. */
 static int64_t sums_packed_floats(const sonde__levels *shape)
 {
@@ -77,20 +88,24 @@ static float *sums_cross(const sonde__levels *levels, int64_t level)
 
 uint64_t sonde__levels_bytes(const sonde__levels *shape)
 {
-    uint64_t packed = (uint64_t)sums_packed_floats(shape);
+    uint64_t packed = (uint64_t)sums_packed_floats(shape), coarse = (uint64_t)sums_coarse_bytes(shape);
+    uint64_t level = sizeof *shape->book + (coarse > 0 ? sizeof *shape->coarse + coarse : 0);
     return (sums_codeword_floats(shape) + packed + sums_cross_floats(shape)) * sizeof(float) +
-           (uint64_t)shape->m * sizeof *shape->book;
+           (uint64_t)shape->m * level;
 }
 
 sonde_status sonde__levels_begin(sonde_runtime *runtime, const sonde__levels *shape, sonde__levels *fresh)
 {
     uint64_t cross = sums_cross_floats(shape);
+    int64_t coarse = sums_coarse_bytes(shape);
     *fresh = (sonde__levels){
         .m = shape->m, .k = shape->k, .dim = shape->dim, .bits = shape->bits, .beam = shape->beam};
     sonde_status status = SONDE_NEW(runtime, fresh->codewords, sums_codeword_floats(shape));
     if (status == SONDE_OK) status = SONDE_NEW_ZERO(runtime, fresh->book, shape->m);
     if (status == SONDE_OK) status = SONDE_NEW(runtime, fresh->packed, sums_packed_floats(shape));
     if (status == SONDE_OK && cross > 0) status = SONDE_NEW(runtime, fresh->cross, cross);
+    if (status == SONDE_OK && coarse > 0) status = SONDE_NEW_ZERO(runtime, fresh->coarse, shape->m);
+    if (status == SONDE_OK && coarse > 0) status = SONDE_NEW(runtime, fresh->coarse_memory, shape->m * coarse);
     if (status != SONDE_OK) sonde__levels_end(runtime, fresh);
     return status;
 }
@@ -101,8 +116,12 @@ void sonde__levels_end(sonde_runtime *runtime, sonde__levels *levels)
     sonde__free(runtime, levels->packed);
     sonde__free(runtime, levels->cross);
     sonde__free(runtime, levels->book);
+    sonde__free(runtime, levels->coarse);
+    sonde__free(runtime, levels->coarse_memory);
     levels->codewords = levels->packed = levels->cross = NULL;
     levels->book = NULL;
+    levels->coarse = NULL;
+    levels->coarse_memory = NULL;
 }
 
 /* Packs the codewords of all levels once more, with the biases of their own books. */
@@ -125,6 +144,9 @@ sonde_status sonde__levels_prepare(sonde_runtime *runtime, int threads, sonde__l
     sonde__codebook_prepare(book, codewords, dim, k, dim, false, packed);
     float *bias = packed + (book->bias - book->panel);
     for (int64_t c = 0; prices && c < k; c++) bias[c] += (float)(prices[c] / 2);
+    if (levels->coarse)
+        sonde__coarse_prepare(&levels->coarse[level], codewords, bias, k, dim,
+                              levels->coarse_memory + level * sonde__coarse_bytes(k, dim));
     if (level == levels->m - 1 && sums_joint_floats(levels) > 0) sums_prepare_joint(levels);
     if (!levels->cross || level == 0) return SONDE_OK;
     float *cross = sums_cross(levels, level);
@@ -187,126 +209,55 @@ static void sums_products(const sonde__codebook *book, const float *rows, int64_
     }
 }
 
-/* The best continuations of a row's partial sums so far, best first. */
+/* The best continuations of a row's partial sums so far, best first; `place` is (sum, codeword) in rows of k. */
 struct sums_best {
     int64_t count;
-    float score[SONDE__LEVELS_BEAM_MOST];
-    int32_t from[SONDE__LEVELS_BEAM_MOST], codeword[SONDE__LEVELS_BEAM_MOST];
+    struct sums_scored {
+        float score;
+        int32_t place;
+    } at[SONDE__LEVELS_BEAM_MOST];
 };
 
 /* Equal scores keep the order in which they come: earlier sums first, then lower codewords. */
-static void sums_insert(struct sums_best *best, int64_t keep, float score, int64_t from, int64_t codeword)
+static void sums_insert(struct sums_best *best, int64_t keep, struct sums_scored scored)
 {
-    int64_t at = best->count < keep ? best->count++ : keep - 1;
-    for (; at > 0 && best->score[at - 1] < score; at--) {
-        best->score[at] = best->score[at - 1];
-        best->from[at] = best->from[at - 1];
-        best->codeword[at] = best->codeword[at - 1];
+    int64_t i = best->count < keep ? best->count++ : keep - 1;
+    for (; i > 0 && best->at[i - 1].score < scored.score; i--) best->at[i] = best->at[i - 1];
+    best->at[i] = scored;
+}
+
+/* The largest of each of `columns` columns of n scores. */
+static inline void sums_columns(const float *score, int64_t n, int columns, float *most)
+{
+    for (int c = 0; c < columns; c++) most[c] = -INFINITY;
+    for (; n >= columns; n -= columns, score += columns)
+        for (int c = 0; c < columns; c++) most[c] = score[c] > most[c] ? score[c] : most[c];
+    for (int64_t c = 0; c < n; c++) most[c] = score[c] > most[c] ? score[c] : most[c];
+}
+
+/* The value that `keep` of LEVELS_FEW values reach. */
+static float sums_level_of_few(const float *values, int64_t keep)
+{
+    int32_t reach[LEVELS_FEW] = {0};
+    float level = -INFINITY;
+    for (int i = 0; i < LEVELS_FEW; i++)
+        for (int c = 0; c < LEVELS_FEW; c++) reach[c] += values[i] >= values[c];
+    for (int c = 0; c < LEVELS_FEW; c++) level = reach[c] >= keep && values[c] > level ? values[c] : level;
+    return level;
+}
+
+/* A score that at least `keep` of n scores reach: each column of them has its own largest. */
+static float sums_threshold(const float *score, int64_t n, int64_t keep)
+{
+    float most[LEVELS_COLUMNS];
+    if (2 * keep <= LEVELS_FEW) {
+        sums_columns(score, n, LEVELS_FEW, most);
+        return sums_level_of_few(most, keep);
     }
-    best->score[at] = score;
-    best->from[at] = (int32_t)from;
-    best->codeword[at] = (int32_t)codeword;
-}
-
-/* A score that at least `keep` continuations reach: each piece of the gains has its own largest. */
-static float sums_threshold(const float *gain, const float *base, int64_t live, int64_t k, int64_t keep)
-{
-    const sonde__kernels *kernels = sonde__kernels_get();
-    struct sums_best most;
-    most.count = 0;
-    for (int64_t b = 0; b < live; b++)
-        for (int64_t first = 0; first < k; first += LEVELS_PIECE) {
-            int64_t count = sonde__min_i64(LEVELS_PIECE, k - first);
-            float largest = base[b] + kernels->logit_max(gain + b * k + first, count, NULL);
-            if (largest > -INFINITY && (most.count < keep || largest > most.score[keep - 1]))
-                sums_insert(&most, keep, largest, 0, 0);
-        }
-    return most.count == keep ? most.score[keep - 1] : -INFINITY;
-}
-
-/* The best continuations of a row's partial sums. Few gains pass the threshold, which is a little lower than
- * it must be because the sums are rounded. */
-static void sums_select(const float *gain, const float *base, int64_t live, int64_t k, int64_t keep,
-                        struct sums_best *best)
-{
-    const sonde__kernels *kernels = sonde__kernels_get();
-    float least = sums_threshold(gain, base, live, k, keep);
-    int32_t positions[LEVELS_SURVEY];
-    best->count = 0;
-    for (int64_t b = 0; b < live; b++)
-        for (int64_t first = 0; first < k; first += LEVELS_SURVEY) {
-            float lower = least - base[b] - 1e-6f * (fabsf(least) + fabsf(base[b]));
-            const float *piece = gain + b * k + first;
-            int64_t passed = kernels->above(piece, sonde__min_i64(LEVELS_SURVEY, k - first),
-                                            isnan(lower) ? -INFINITY : lower, positions);
-            for (int64_t i = 0; i < passed; i++) {
-                float score = base[b] + piece[positions[i]];
-                if (best->count < keep || score > best->score[keep - 1])
-                    sums_insert(best, keep, score, b, first + positions[i]);
-            }
-        }
-}
-
-/* sum = the gains of one partial sum: the products of its row, less those of its codewords. */
-static void sums_gains(const sonde__levels *levels, int64_t level, const float *products,
-                       const uint16_t *code, float *sum)
-{
-    static const float ones[SONDE__TERMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1};
-    const float *terms[SONDE__TERMS_MAX] = {products}, *cross = sums_cross(levels, level);
-    int64_t k = levels->k;
-    for (int64_t j = 0; j < level;) {
-        int count = 1;
-        for (; count < SONDE__TERMS_MAX && j < level; j++, count++)
-            terms[count] = cross + (j * k + code[j]) * k;
-        sonde__kernels_get()->combine(terms, ones, count, k, sum);
-        terms[0] = sum;
-    }
-}
-
-static void sums_add_narrow(float *restrict sum, const float *restrict term)
-{
-    for (int c = 0; c < LEVELS_NARROW; c++) sum[c] += term[c];
-}
-
-/* Scores of the continuations of a row's partial sums (live x LEVELS_NARROW), for levels so small that a call
- * for each term would cost more than the sums. */
-static void sums_scores_narrow(const sonde__levels *levels, int64_t level, int64_t live,
-                               const float *products, const uint16_t *code, const float *base, float *score)
-{
-    const float *cross = level > 0 ? sums_cross(levels, level) : NULL;
-    for (int64_t b = 0; b < live; b++, code += levels->m, score += LEVELS_NARROW) {
-        for (int c = 0; c < LEVELS_NARROW; c++) score[c] = base[b] + products[c];
-        for (int64_t j = 0; j < level; j++)
-            sums_add_narrow(score, cross + (j * LEVELS_NARROW + code[j]) * LEVELS_NARROW);
-    }
-}
-
-/* A score that at least `keep` <= LEVELS_NARROW continuations reach: each codeword has its own largest. */
-static float sums_threshold_narrow(const float *score, int64_t live, int64_t keep)
-{
-    struct sums_best most;
-    float largest[LEVELS_NARROW];
-    most.count = 0;
-    for (int c = 0; c < LEVELS_NARROW; c++) largest[c] = -INFINITY;
-    for (int64_t b = 0; b < live; b++, score += LEVELS_NARROW)
-        for (int c = 0; c < LEVELS_NARROW; c++) largest[c] = score[c] > largest[c] ? score[c] : largest[c];
-    for (int c = 0; c < LEVELS_NARROW; c++)
-        if (most.count < keep || largest[c] > most.score[keep - 1])
-            sums_insert(&most, keep, largest[c], 0, 0);
-    return most.score[keep - 1];
-}
-
-static void sums_select_narrow(const float *score, int64_t live, int64_t keep, struct sums_best *best)
-{
-    int32_t positions[LEVELS_NARROW * LEVELS_NARROW];
-    float below = nextafterf(sums_threshold_narrow(score, live, keep), -INFINITY);
-    int64_t passed = sonde__kernels_get()->above(score, live * LEVELS_NARROW, below, positions);
-    best->count = 0;
-    for (int64_t i = 0; i < passed; i++) {
-        float s = score[positions[i]];
-        if (best->count < keep || s > best->score[keep - 1])
-            sums_insert(best, keep, s, positions[i] / LEVELS_NARROW, positions[i] % LEVELS_NARROW);
-    }
+    int columns = 4 * keep <= LEVELS_COLUMNS ? LEVELS_COLUMNS / 2 : LEVELS_COLUMNS;
+    if (columns < LEVELS_COLUMNS) sums_columns(score, n, LEVELS_COLUMNS / 2, most); /* all in registers */
+    else sums_columns(score, n, LEVELS_COLUMNS, most);
+    return sonde__kernels_get()->kth_largest(most, columns, keep);
 }
 
 /* Asks for the tables of the next row's partial sums: they lie in the second or third cache. */
@@ -325,21 +276,28 @@ static void sums_prefetch(const sonde__levels *levels, int64_t level, int64_t li
 static void sums_replace(const sonde__levels *levels, int64_t level, const struct sums_best *best,
                          int64_t keep, uint16_t *code, float *score, uint16_t *old)
 {
+    static const struct sums_scored none = {-INFINITY, 0};
+    int32_t k = (int32_t)levels->k; /* fits, and divides faster */
     int64_t m = levels->m;
     memcpy(old, code, (size_t)(levels->beam * m) * sizeof *old);
     for (int64_t b = 0; b < keep; b++) {
-        bool found = b < best->count;
-        memcpy(code + b * m, old + (found ? best->from[b] : 0) * m, (size_t)level * sizeof *code);
-        code[b * m + level] = (uint16_t)(found ? best->codeword[b] : 0);
-        score[b] = found ? best->score[b] : -INFINITY;
+        const struct sums_scored *scored = b < best->count ? &best->at[b] : &none;
+        memcpy(code + b * m, old + scored->place / k * m, (size_t)level * sizeof *code);
+        code[b * m + level] = (uint16_t)(scored->place % k);
+        score[b] = scored->score;
     }
 }
 
 /* What a block of rows needs while it goes through the levels. */
 struct sums_work {
-    float *products, *gain, *rest;
+    float *products, *score, *rest;
     uint16_t *old;
     bool joint; /* products of all levels are made at once */
+    /* With a first look: */
+    sonde__coarse_rows images;
+    bool *full;  /* rows whose products are made in f32 at once, because too many codewords were near the best */
+    float *more;    /* k: what the f32 product of a codeword adds to the first one */
+    uint8_t *known; /* k: whether it is there */
 };
 
 static sonde_status sums_work_take(sonde__scratch *scratch, const sonde__levels *levels, bool joint,
@@ -348,10 +306,47 @@ static sonde_status sums_work_take(sonde__scratch *scratch, const sonde__levels 
     int64_t rows = sums_block(levels), sums = levels->cross ? rows : rows * levels->beam;
     work->joint = joint;
     SONDE_TRY(SONDE_SCRATCH(scratch, work->products, sums * levels->k * (joint ? levels->m : 1)));
-    SONDE_TRY(SONDE_SCRATCH(scratch, work->gain, levels->beam * levels->k));
+    SONDE_TRY(SONDE_SCRATCH(scratch, work->score, levels->beam * levels->k));
     SONDE_TRY(SONDE_SCRATCH(scratch, work->old, levels->beam * levels->m));
     work->rest = NULL;
+    work->full = NULL;
     return levels->cross ? SONDE_OK : SONDE_SCRATCH(scratch, work->rest, sums * levels->dim);
+}
+
+/* What a first look needs. */
+static sonde_status sums_look_take(sonde__scratch *scratch, const sonde__levels *levels, struct sums_work *work)
+{
+    int64_t rows = sums_block(levels);
+    SONDE_TRY(SONDE_SCRATCH(scratch, work->images.images, rows * levels->dim));
+    SONDE_TRY(SONDE_SCRATCH(scratch, work->images.what, rows));
+    SONDE_TRY(SONDE_SCRATCH(scratch, work->more, levels->k));
+    SONDE_TRY(SONDE_SCRATCH(scratch, work->known, levels->k));
+    return SONDE_SCRATCH(scratch, work->full, rows);
+}
+
+/* Begins a block: rows that whole numbers do not catch go without a first look. */
+static void sums_look_begin(const sonde__levels *levels, const float *x, int64_t ldx, int64_t n,
+                            const struct sums_work *work)
+{
+    sonde__coarse_round(x, ldx, n, levels->dim, &work->images);
+    for (int64_t i = 0; i < n; i++) {
+        const sonde__quantised *what = &work->images.what[i];
+        work->full[i] = !(LEVELS_CAUGHT * what->lost <= what->length);
+    }
+}
+
+/* The first products of a block, and those in f32 of the rows that need all of them. */
+static void sums_look(const sonde__levels *levels, int64_t level, const float *x, int64_t ldx, int64_t n,
+                      const struct sums_work *work)
+{
+    int64_t k = levels->k, full = 0;
+    for (int64_t i = 0; i < n; i++) full += work->full[i];
+    if (full < n) sonde__coarse_products(&levels->coarse[level], &work->images, n, work->products);
+    for (int64_t i = 0, run; i < n; i += run) {
+        for (run = 0; i + run < n && work->full[i + run];) run++;
+        sums_products(&levels->book[level], x + i * ldx, ldx, run, work->products + i * k);
+        run += run == 0;
+    }
 }
 
 /* The products of a level (of all, if joint) with the rows, or with what each partial sum leaves of them. */
@@ -361,7 +356,8 @@ static void sums_multiply(const sonde__levels *levels, int64_t level, const floa
     int64_t live = sums_live(levels, level), dim = levels->dim;
     if (levels->cross) {
         const sonde__codebook *book = work->joint ? &levels->joint : &levels->book[level];
-        if (!work->joint || level == 0) sums_products(book, x, ldx, n, work->products);
+        if (work->full) sums_look(levels, level, x, ldx, n, work);
+        else if (!work->joint || level == 0) sums_products(book, x, ldx, n, work->products);
         return;
     }
     for (int64_t i = 0; i < n; i++)
@@ -379,35 +375,91 @@ static const float *sums_row_products(const sonde__levels *levels, int64_t level
     return work->joint ? work->products + (row * levels->m + level) * k : work->products + row * k;
 }
 
-/* The gains of all partial sums of a row (live x k), where they lie already or in work->gain. */
-static const float *sums_row_gains(const sonde__levels *levels, int64_t level, int64_t live, int64_t row,
-                                   const uint16_t *code, const struct sums_work *work)
+/* The scores of all continuations of a row's partial sums (live x k), in work->score: base, product with the
+ * row, and products with the codewords of the sum. */
+static void sums_scores(const sonde__levels *levels, int64_t level, int64_t row, const struct sums_beams *beams,
+                        const struct sums_work *work)
 {
-    int64_t k = levels->k;
-    if (!levels->cross) return work->products + row * live * k;
-    const float *products = sums_row_products(levels, level, row, work);
-    if (level == 0) return products;
+    const sonde__kernels *kernels = sonde__kernels_get();
+    int64_t m = levels->m, k = levels->k, live = sums_live(levels, level);
+    const uint16_t *code = beams->code + row * levels->beam * m;
+    const float *base = beams->score + row * levels->beam;
+    if (levels->cross) {
+        kernels->chain_sums(sums_row_products(levels, level, row, work), sums_cross(levels, level), code, m, live,
+                            level, k, base, work->score);
+        return;
+    }
     for (int64_t b = 0; b < live; b++)
-        sums_gains(levels, level, products, code + b * levels->m, work->gain + b * k);
-    return work->gain;
+        kernels->chain_sums(work->products + (row * live + b) * k, NULL, code, m, 1, 0, k, base + b,
+                            work->score + b * k);
 }
 
-/* The best continuations of a row's partial sums, from the products. */
-static void sums_continue(const sonde__levels *levels, int64_t level, int64_t row,
-                          const struct sums_beams *beams, const struct sums_work *work,
-                          struct sums_best *best)
+/* The second look at a row: where its first products are, and how many codewords had another one in f32. */
+struct sums_second {
+    const sonde__levels *levels;
+    int64_t level;
+    const float *x, *products;
+    const struct sums_work *work;
+    int64_t codewords;
+};
+
+/* Multiplies the row in f32 with the codewords of these continuations that have not been looked at. */
+static void sums_look_again(struct sums_second *second, int64_t first, const int32_t *positions, int64_t count)
 {
-    int64_t live = sums_live(levels, level), keep = sums_live(levels, level + 1);
-    const uint16_t *code = beams->code + row * levels->beam * levels->m;
-    const float *base = beams->score + row * levels->beam;
-    if (levels->cross && levels->k == LEVELS_NARROW && live <= LEVELS_NARROW && keep <= LEVELS_NARROW) {
-        const float *products = sums_row_products(levels, level, row, work);
-        sums_scores_narrow(levels, level, live, products, code, base, work->gain);
-        sums_select_narrow(work->gain, live, keep, best);
-    } else {
-        const float *gain = sums_row_gains(levels, level, live, row, code, work);
-        sums_select(gain, base, live, levels->k, keep, best);
+    const sonde__levels *levels = second->levels;
+    const float *bias = levels->book[second->level].bias;
+    int64_t dim = levels->dim, fresh = 0, offsets[LEVELS_SURVEY];
+    int32_t codewords[LEVELS_SURVEY];
+    float products[LEVELS_SURVEY];
+    for (int64_t i = 0; i < count; i++) {
+        int32_t c = (int32_t)(first + positions[i]) % (int32_t)levels->k;
+        if (second->work->known[c]) continue;
+        second->work->known[c] = 1;
+        offsets[fresh] = c * dim * (int64_t)sizeof(float);
+        codewords[fresh++] = c;
     }
+    sonde__kernels_get()->ip_gather[SONDE__ROW_F32](second->x, sonde__levels_codewords(levels, second->level), offsets,
+                                                    fresh, dim, products);
+    for (int64_t i = 0; i < fresh; i++)
+        second->work->more[codewords[i]] = products[i] + bias[codewords[i]] - second->products[codewords[i]];
+    second->codewords += fresh;
+}
+
+/* The best of the scores of a row's continuations. Few pass the threshold; a second look (may be NULL) makes
+ * their scores exact. */
+static void sums_select(const float *score, int64_t n, float below, int64_t keep, struct sums_second *second,
+                        struct sums_best *best)
+{
+    const sonde__kernels *kernels = sonde__kernels_get();
+    int32_t positions[LEVELS_SURVEY];
+    best->count = 0;
+    for (int64_t first = 0; first < n; first += LEVELS_SURVEY) {
+        int64_t count = sonde__min_i64(LEVELS_SURVEY, n - first);
+        int64_t passed = kernels->above(score + first, count, below, positions);
+        if (second) sums_look_again(second, first, positions, passed);
+        for (int64_t i = 0; i < passed; i++) {
+            struct sums_scored scored = {score[first + positions[i]], (int32_t)first + positions[i]};
+            if (second) scored.score += second->work->more[scored.place % (int32_t)second->levels->k];
+            if (best->count < keep || scored.score > best->at[keep - 1].score) sums_insert(best, keep, scored);
+        }
+    }
+}
+
+/* The best continuations of a row, whose scores are there. */
+static void sums_continue(const sonde__levels *levels, int64_t level, const float *x, int64_t row,
+                          const struct sums_work *work, struct sums_best *best)
+{
+    int64_t k = levels->k, n = sums_live(levels, level) * k, keep = sums_live(levels, level + 1);
+    float least = sums_threshold(work->score, n, keep);
+    if (!work->full || work->full[row]) {
+        sums_select(work->score, n, nextafterf(least, -INFINITY), keep, NULL, best);
+        return;
+    }
+    struct sums_second second = {levels, level, x, work->products + row * k, work, 0};
+    float margin = sonde__coarse_margin(&levels->coarse[level], &work->images.what[row]);
+    memset(work->known, 0, (size_t)k);
+    sums_select(work->score, n, nextafterf(least - margin, -INFINITY), keep, &second, best);
+    work->full[row] = second.codewords > k / LEVELS_SECOND;
 }
 
 /* Takes a block of at most sums_block rows from `level` codewords to one more. */
@@ -422,7 +474,8 @@ static void sums_step(const sonde__levels *levels, int64_t level, const float *x
         struct sums_best best;
         if (level == 0) score[0] = 0;
         if (levels->cross && i + 1 < n) sums_prefetch(levels, level, live, code + levels->beam * levels->m);
-        sums_continue(levels, level, i, beams, work, &best);
+        sums_scores(levels, level, i, beams, work);
+        sums_continue(levels, level, x + i * ldx, i, work, &best);
         sums_replace(levels, level, &best, keep, code, score, work->old);
     }
 }
@@ -467,9 +520,11 @@ static sonde_status sums_encode_beam(const sonde__levels *levels, const float *x
     SONDE_TRY(SONDE_SCRATCH(scratch, beams.code, block * beam * m));
     SONDE_TRY(SONDE_SCRATCH(scratch, beams.score, block * beam));
     SONDE_TRY(sums_work_take(scratch, levels, levels->joint.panels > 0, &work));
+    if (levels->coarse && levels->cross) SONDE_TRY(sums_look_take(scratch, levels, &work));
     memset(beams.code, 0, (size_t)(block * beam * m) * sizeof *beams.code);
     for (int64_t i = 0; i < n; i += block) {
         int64_t count = sonde__min_i64(block, n - i);
+        if (work.full) sums_look_begin(levels, x + i * ldx, ldx, count, &work);
         for (int64_t l = 0; l < m; l++) sums_step(levels, l, x + i * ldx, ldx, count, &beams, &work);
         for (int64_t r = 0; r < count; r++)
             memcpy(codes + (i + r) * m, beams.code + r * beam * m, (size_t)m * sizeof *codes);

@@ -9,6 +9,7 @@
 #include "linalg/linalg.h"
 #include "quantizers/codes.h"
 #include "quantizers/quantizer.h"
+#include "quantizers/rq_coarse.h"
 
 enum { SONDE__LEVELS_BEAM_MOST = 32 };
 
@@ -21,11 +22,13 @@ typedef struct sonde__levels {
     float *packed;     /* memory of the books */
     float *cross; /* -<c, c'> for c of an earlier level, level by level; NULL: encoding follows residuals */
     sonde__codebook *book; /* m */
+    sonde__coarse_book *coarse; /* m, for a first look; NULL where there is none */
+    uint8_t *coarse_memory;
     sonde__codebook
         joint; /* all codewords as one book, where those of a level fill no panel; else no panels */
 } sonde__levels;
 
-/* Bytes of the four arrays above. */
+/* Bytes of the arrays above. */
 uint64_t sonde__levels_bytes(const sonde__levels *shape);
 /* Empty levels of the same shape, for training or loading. */
 sonde_status sonde__levels_begin(sonde_runtime *runtime, const sonde__levels *shape, sonde__levels *fresh);

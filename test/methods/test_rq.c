@@ -256,6 +256,80 @@ static void test_beam_is_a_beam(void **state)
     free(x);
 }
 
+/* The kernel that adds up what codes pick, on every set: the same bits as one sum after the other. */
+static void test_chain_sums(void **state)
+{
+    (void)state;
+    enum { MOST = 150, LENGTH = 3, COUNT = 4, STRIDE = 5 };
+    float *first = test_vectors(1, MOST, 0, 1), *tables = test_vectors(LENGTH, MOST * MOST, 0, 2);
+    float base[COUNT] = {0.5f, -3, 0, 1e3f}, out[COUNT * MOST];
+    uint16_t codes[COUNT * STRIDE];
+    for (const sonde__kernels *const *set = sonde__kernels_all(); *set; set++)
+        for (int64_t k = 1; k <= MOST && sonde__kernels_run(*set); k++) {
+            for (int64_t i = 0; i < COUNT * STRIDE; i++) codes[i] = (uint16_t)(7 * i % k);
+            (*set)->chain_sums(first, tables, codes, STRIDE, COUNT, k % (LENGTH + 1), k, base, out);
+            for (int64_t i = 0; i < COUNT * k; i++) {
+                float sum = first[i % k];
+                for (int64_t j = 0; j < k % (LENGTH + 1); j++)
+                    sum += tables[(j * k + codes[i / k * STRIDE + j]) * k + i % k];
+                assert_true(out[i] == sum + base[i / k]);
+            }
+        }
+    free(first);
+    free(tables);
+}
+
+/* Rows of one kind: any; any with one very large column, which whole numbers do not catch; and rows so near to few
+ * centres that soon nearly all codewords need a second look. */
+enum { LOOK_ROWS = 300, LOOK_DIM = 96, LOOK_KINDS = 3, LOOK_CENTRES = 40 };
+static float *look_rows(int kind)
+{
+    float *x = test_vectors(LOOK_ROWS, LOOK_DIM, 0, 23);
+    for (int64_t i = 0; i < LOOK_ROWS; i++) {
+        float *row = x + i * LOOK_DIM;
+        if (kind == 1) row[i % 5] += 300;
+        for (int64_t j = 0; kind == 2 && i >= LOOK_CENTRES && j < LOOK_DIM; j++)
+            row[j] = x[i % LOOK_CENTRES * LOOK_DIM + j] + 1e-3f * row[j];
+    }
+    return x;
+}
+
+/* Where a first look in whole numbers is taken, codes are those of plain loops, and do not depend on what else is in
+ * the call. */
+static void test_first_look(void **state)
+{
+    (void)state;
+    enum { M = 4, BEAM = 5, BITS = 6 };
+    static const float zeros[LOOK_DIM];
+    for (int kind = 0; kind < LOOK_KINDS; kind++) {
+        float *x = look_rows(kind);
+        sonde_quantizer *quantizer =
+            trained("rq(m=4, bits=6, beam=5, iters=3, refit=0)", x, LOOK_ROWS, LOOK_DIM);
+        const sonde__levels *levels = sonde__levels_of(quantizer);
+        uint8_t *codes = encoded(quantizer, x, LOOK_ROWS);
+        float *back = decoded(quantizer, codes, LOOK_ROWS);
+        assert_int_equal(levels->coarse != NULL, sonde__coarse_pays(1 << BITS, LOOK_DIM));
+        int64_t bytes = sonde_quantizer_code_bytes(quantizer), same = 0;
+        for (int64_t i = 0; i < LOOK_ROWS; i++) {
+            int64_t wanted[M], equal = 0;
+            double error = plain_beam(levels, x + i * LOOK_DIM, BEAM, wanted);
+            double own = squared(x + i * LOOK_DIM, back + i * LOOK_DIM, LOOK_DIM);
+            for (int64_t j = 0; j < M; j++) equal += number_of(codes + i * bytes, j, BITS) == wanted[j];
+            /* Sums may be as good as one another up to the rounding of f32 products. */
+            double rounding = LOOK_DIM * 0x1p-24 * squared(x + i * LOOK_DIM, zeros, LOOK_DIM);
+            same += equal == M || (kind > 0 && fabs(own - error) <= rounding);
+            uint8_t *alone = encoded(quantizer, x + i * LOOK_DIM, 1);
+            assert_memory_equal(alone, codes + i * bytes, (size_t)bytes);
+            free(alone);
+        }
+        assert_true(same >= LOOK_ROWS - 3);
+        free(codes);
+        free(back);
+        free(x);
+        sonde_quantizer_free(quantizer);
+    }
+}
+
 /* Products that overflow: some code, never a crash. */
 static void test_enormous_rows(void **state)
 {
@@ -728,6 +802,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_wide_numbers),
         cmocka_unit_test(test_nibbles),
         cmocka_unit_test(test_beam_is_a_beam),
+        cmocka_unit_test(test_chain_sums),
+        cmocka_unit_test(test_first_look),
         cmocka_unit_test(test_enormous_rows),
         cmocka_unit_test(test_errors_fall),
         cmocka_unit_test(test_equalities),

@@ -620,6 +620,7 @@ class OperatingPoint:
 
     k: int
     effort: int
+    # candidates a hit that are scored again; grows with the recall
     refine: int
     # mean over the calibration queries
     recall: float
@@ -1190,6 +1191,7 @@ def bind(library: CDLL) -> None:
     function.__doc__ = """
     The k nearest rows of each query. queries: nq x dim, any numeric dtype (dtype=bits: bits), finite. options NULL =
     defaults. An empty index gives no hits and OK. Many queries in one call share work and are much faster than one each.
+    Up to 4 queries over less than 1e9 stored numbers tell no progress: that would be dearer than they are.
     INVALID_ARGUMENT, CANCELLED, CALLBACK, OUT_OF_MEMORY. Class A. Since 1.0.
     """
     function = library.sonde_index_range_search

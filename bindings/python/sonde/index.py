@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import functools
 import operator
 from collections.abc import Iterator, Sequence
 from ctypes import byref, c_float, c_int64, c_uint32, c_uint64, c_void_p, sizeof
@@ -28,6 +29,8 @@ from .runtime import Runtime, create
 _OPTIONS_BYTES = sizeof(sonde_search_options)
 _HITS_BYTES = sizeof(sonde_hits)
 _MOST_HITS = 65536
+_FEW_QUERIES = 4     # so few tell no progress over up to so many stored numbers: C allows four times as many, but counts
+_FEW_NUMBERS = 2.5e8  # copies and removed rows too
 
 
 class _Pair(NamedTuple):
@@ -96,7 +99,8 @@ class Index(Noun):
 
     def _made(self) -> None:
         of_bits = lib.sonde_index_metric(self._handle) == Metric.HAMMING
-        self._bits: int = lib.sonde_index_dim(self._handle) if of_bits else 0
+        self._columns: int = lib.sonde_index_dim(self._handle)
+        self._bits: int = self._columns if of_bits else 0
 
     def _vectors(self, vectors: Any, name: str, copy: bool | None) -> _arrays.View:
         if self._bits:
@@ -150,15 +154,24 @@ class Index(Noun):
         what it can be), or a list with one for each query. out: (ids, scores) to fill. threads: most for this call.
         """
         view = self._vectors(queries, "queries", copy)
-        options = _options(k, recall, effort, refine, threads)
-        if filter is not None:
+        if filter is None:
+            options = _same_options(k, recall, effort, refine, threads)
+        else:
+            options = _options(k, recall, effort, refine, threads)
             options.filter, options.filter_count, _alive = prepare(filter)
         rows = view.rows
         shape = (k,) if view.single else (rows, k)
         ids, scores = (np.empty(shape, np.int64), np.empty(shape, np.float32)) if out is None else _given(out, shape)
         hits, place = _hits(ids, scores, rows)
-        run(lib.sonde_index_search, self._handle, byref(view), byref(options), byref(place), progress=progress)
+        brief = progress is None and filter is None and rows <= _FEW_QUERIES and self._numbers() * rows < _FEW_NUMBERS
+        if brief:  # calls nobody back, so nothing needs guarding
+            check(lib.sonde_index_search(self._handle, byref(view), byref(options), byref(place)))
+        else:
+            run(lib.sonde_index_search, self._handle, byref(view), byref(options), byref(place), progress=progress)
         return hits
+
+    def _numbers(self) -> int:
+        return lib.sonde_index_count(self._handle) * self._columns
 
     def range_search(self, queries: Any, radius: float, *, recall: float | None = None, effort: int | None = None,
                      refine: int | None = None, threads: int | None = None, filter: Filters = None,
@@ -273,6 +286,9 @@ def _options(k: int, recall: float | None, effort: int | None, refine: int | Non
         _OPTIONS_BYTES, _positive(k, "k"), recall or 0, _positive(effort, "effort") if effort is not None else 0,
         _positive(refine, "refine") if refine is not None else 0,
         _positive(threads, "threads") if threads is not None else 0)
+
+
+_same_options = functools.lru_cache(256, typed=True)(_options)  # C only reads them, and calls repeat
 
 
 def _given(out: tuple[Ids, Scores], shape: tuple[int, ...]) -> tuple[Ids, Scores]:

@@ -684,6 +684,7 @@ pub struct sonde_operating_point {
     pub size: u32,
     pub k: u32,
     pub effort: u32,
+    /// candidates a hit that are scored again; grows with the recall
     pub refine: u32,
     /// mean over the calibration queries
     pub recall: f32,
@@ -1521,6 +1522,7 @@ extern "C" {
     /// =
     /// defaults. An empty index gives no hits and OK. Many queries in one call share work and are much faster than one
     /// each.
+    /// Up to 4 queries over less than 1e9 stored numbers tell no progress: that would be dearer than they are.
     /// INVALID_ARGUMENT, CANCELLED, CALLBACK, OUT_OF_MEMORY. Class A. Since 1.0.
     pub fn sonde_index_search(
         index: *const sonde_index,
