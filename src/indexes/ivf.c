@@ -134,13 +134,13 @@ static void set_copies(sonde_index *index)
     index->layout.copies = sonde__param_is(index->params, "spill", "soar") && index->lists > 1 ? 2 : 1;
 }
 
-/* Which codes are better made of differences from the centroid: those that would spend bits on it. For inner products
- * whole rows are better on embeddings: all of them lose the same share of their length, which residuals do not. */
+/* Which codes are better made of differences from the centroid: those that lose much of a row. What they lose along the
+ * centroid is stored with the row (ivf_encode.c), so the error depends on how far the query is from the lists it visits. */
 static bool wants_residual(const sonde_index *index, const sonde__ivf *ivf)
 {
     if (ivf->lorann) return true;
     if (!sonde__param_is(index->params, "residual", "auto")) return sonde__param_is(index->params, "residual", "yes");
-    return ivf->code->method->nibbles && !ivf->code->method->exact && index->metric == SONDE_METRIC_L2;
+    return ivf->code->method->nibbles && !ivf->code->method->exact;
 }
 
 static sonde_status create(sonde_index *index)

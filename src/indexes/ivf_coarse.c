@@ -18,6 +18,7 @@
 #include "linalg/linalg.h"
 
 #define CHOOSE_CHUNK 256
+#define COARSE_TILE 64 /* lists whose scores, of a panel of queries, stay in the nearest cache until they are turned */
 #define LITTLE_BATCH 8
 #define LEVEL_LANES 256
 #define GAP_VALUES ((int64_t)1 << 20) /* scores that gaps are found in, at most */
@@ -44,14 +45,18 @@ sonde_status sonde__ivf_prepare(sonde__ivf_block *b, sonde__scratch *scratch)
     return SONDE_OK;
 }
 
-/* By the one kernel call that gives the same bits for every batch. */
-float sonde__ivf_centroid_part(const sonde__ivf_block *b, int64_t q, int64_t list)
+/* By kernel calls that give a list the same bits in every company. */
+void sonde__ivf_centroid_parts(const sonde__ivf_block *b, int64_t q, const int32_t *lists, int64_t count, float *parts)
 {
-    int64_t d = b->plan->search->index->dim;
-    float ip;
-    sonde__kernels_get()->ip_rows[SONDE__ROW_F32](b->query + q * d, sonde__ivf_centroid(b->plan->learned, d, list), 0, 1,
-                                                  d, &ip);
-    return ip * sonde__ivf_factor(b->plan->learned, list);
+    const sonde__ivf_learned *learned = b->plan->learned;
+    int64_t d = b->plan->search->index->dim, offsets[CHOOSE_CHUNK];
+    for (int64_t first = 0; first < count; first += CHOOSE_CHUNK) {
+        int64_t some = sonde__min_i64(CHOOSE_CHUNK, count - first);
+        for (int64_t i = 0; i < some; i++) offsets[i] = lists[first + i] * d * (int64_t)sizeof(float);
+        sonde__kernels_get()->ip_gather[SONDE__ROW_F32](b->query + q * d, sonde__ivf_centroid(learned, d, 0), offsets, some,
+                                                        d, parts + first);
+        for (int64_t i = 0; i < some; i++) parts[first + i] *= sonde__ivf_factor(learned, lists[first + i]);
+    }
 }
 
 /* ---- scores of all lists ------------------------------------------------------------------------------------- */
@@ -69,14 +74,14 @@ static sonde_status coarse_panel(const sonde__ivf_block *b, int64_t begin, int64
     float *tile;
     SONDE_TRY(SONDE_SCRATCH(scratch, tables, count * table_bytes));
     SONDE_TRY(SONDE_SCRATCH(scratch, panel, method->panel_bytes(code)));
-    SONDE_TRY(SONDE_SCRATCH(scratch, tile, CHOOSE_CHUNK * lanes));
+    SONDE_TRY(SONDE_SCRATCH(scratch, tile, COARSE_TILE * lanes));
     for (int64_t q = 0; q < count; q++) {
         table[q] = tables + q * table_bytes;
         method->table(code, b->query + (begin + q) * code->dim, tables + q * table_bytes);
     }
     method->panel(code, table, count, panel);
-    for (int64_t l = 0; l < lists; l += CHOOSE_CHUNK) {
-        int64_t some = sonde__min_i64(CHOOSE_CHUNK, lists - l);
+    for (int64_t l = 0; l < lists; l += COARSE_TILE) {
+        int64_t some = sonde__min_i64(COARSE_TILE, lists - l);
         method->scan_panel(code, panel, learned->coarse_codes + l * code->code_bytes, code->code_bytes, some, tile);
         for (int64_t q = 0; q < count; q++)
             for (int64_t i = 0; i < some; i++) b->scores[(begin + q) * lists + l + i] = tile[i * lanes + q];
@@ -228,8 +233,8 @@ static void choose_lists(const sonde__ivf_block *b, int64_t q, sonde__hit *hits)
         nearest_first(nearest, near, chosen, total);
     }
     bool part = p->ivf->residual && p->scorer.code && p->scorer.code == p->ivf->code;
-    for (int64_t i = 0; i < total; i++)
-        b->bias[q * p->probes + i] = part ? sonde__ivf_centroid_part(b, q, chosen[i]) : 0;
+    if (part) sonde__ivf_centroid_parts(b, q, chosen, total, b->bias + q * p->probes);
+    else memset(b->bias + q * p->probes, 0, (size_t)total * sizeof *b->bias);
     b->probes[q] = (int32_t)total;
 }
 

@@ -61,15 +61,16 @@ static void coded_hits(const coded *c, int64_t query, sonde__hit *hits, int64_t 
     const sonde__ivf_plan *p = c->block->plan;
     const sonde__snapshot *snapshot = p->search->snapshot;
     int64_t bytes = c->code->code_bytes;
-    float ip[FINISH_ROWS];
+    float ip[FINISH_ROWS], part[FINISH_ROWS] = {0};
+    int32_t list[FINISH_ROWS];
+    for (int64_t i = 0; i < count; i++) list[i] = (int32_t)sonde__place_list(hits[i].place);
+    if (c->whole && p->ivf->residual) sonde__ivf_centroid_parts(c->block, query, list, count, part);
     for (int64_t i = 0; i < count; i++)
         coded_fetch(c, sonde__place_in(snapshot, hits[i].place), sonde__place_row(hits[i].place), c->codes + i * bytes);
     c->code->method->scan(c->code, c->table, c->codes, bytes, count, ip);
     for (int64_t i = 0; i < count; i++) {
         sonde__place place = hits[i].place;
-        float part = c->whole && p->ivf->residual
-                         ? sonde__ivf_centroid_part(c->block, query, sonde__place_list(place)) : 0;
-        hits[i].score = ip[i] + coded_bias(c, sonde__place_in(snapshot, place), sonde__place_row(place)) + part;
+        hits[i].score = ip[i] + coded_bias(c, sonde__place_in(snapshot, place), sonde__place_row(place)) + part[i];
     }
 }
 

@@ -56,8 +56,9 @@ sonde_status sonde__ivf_choose(sonde__ivf_block *block, sonde__scratch *scratch)
 /* Gaps with which n queries visit so many lists on average. */
 sonde_status sonde__ivf_gaps(const sonde_index *index, const sonde__snapshot *snapshot, const float *queries, int64_t n,
                              int threads, const int64_t *efforts, int64_t count, float *gaps);
-/* What a list's centroid adds to the scores of its residual codes. */
-float sonde__ivf_centroid_part(const sonde__ivf_block *block, int64_t query, int64_t list);
+/* What the centroids of lists add to the scores of their residual codes. */
+void sonde__ivf_centroid_parts(const sonde__ivf_block *block, int64_t query, const int32_t *lists, int64_t count,
+                               float *parts);
 
 /* ivf_finish.c: candidates of the block's queries [begin, end) (in tops of worker 0) to hits of the search, best first. */
 sonde_status sonde__ivf_finish(const sonde__ivf_block *block, int64_t begin, int64_t end, sonde__scratch *scratch);
