@@ -157,8 +157,9 @@ static bool fast_mask(stretch *s, const sonde_filter *filter)
 static void fast_lanes_ahead(const sonde__fast *fast, const sonde__lane *lanes, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
+        const sonde__top *top = lanes[i].top;
         fast_fetch(lanes[i].table, sonde__fast_table_bytes(fast));
-        __builtin_prefetch(lanes[i].top->hits + lanes[i].top->count, 1, 2);
+        if (top->hits) __builtin_prefetch(top->hits + top->count, 1, 2);
     }
 }
 
@@ -169,9 +170,10 @@ void sonde__fast_ahead(const sonde__fast *fast, const sonde__snapshot *snapshot,
         fast_fetch(snapshot->list[lists[2]]->segment[0], sizeof(sonde__segment));
     if (count < 2 || snapshot->list[lists[1]]->segments == 0) return;
     const sonde__segment *segment = snapshot->list[lists[1]]->segment[0];
+    int64_t numbers = sonde__min_i64(FAST_ROWS, segment->count) * 4;
     fast_fetch(segment->column[0], sonde__min_i64(FAST_FETCH, segment->count * ((fast->nibbles + 1) / 2)));
-    if (fast->scale_column >= 0) fast_fetch(segment->column[fast->scale_column], FAST_ROWS * 4);
-    if (fast->bias_column >= 0) fast_fetch(segment->column[fast->bias_column], FAST_ROWS * 4);
+    if (fast->scale_column >= 0) fast_fetch(segment->column[fast->scale_column], numbers);
+    if (fast->bias_column >= 0) fast_fetch(segment->column[fast->bias_column], numbers);
 }
 
 /* All segments of a list for lanes that share a filter. */

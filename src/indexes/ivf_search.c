@@ -421,7 +421,7 @@ static sonde_status run_plan(const plan *p, int64_t first, int64_t count)
     int64_t bytes = (sonde__top_room(p->keep) * 24 + 56) * search->threads + p->lists * 4 + p->probes * 16 +
                     table_bytes(p);
     int64_t most = sonde__max_i64(1, sonde__min_i64(BLOCK_QUERIES, BLOCK_BYTES / bytes));
-    int64_t each = sonde__min_i64(most, (count + search->threads - 1) / search->threads);
+    int64_t each = sonde__min_i64(most / search->threads, (count + search->threads - 1) / search->threads);
     int64_t visits = each * (p->gap > 0 ? p->probes / GAP_SPAN : p->probes);
     bool own = search->threads > 1 && each >= LEAST_OWN && visits >= OWN_VISITS * p->lists;
     run r = {p, first, count, own ? each : most};

@@ -142,6 +142,31 @@ static void alone_is_as_in_a_batch(void **unused)
     }
 }
 
+/* Threads share the lists of a block, or take a block each where queries are many beside lists: neither shows. */
+static void threads_change_nothing(void **unused)
+{
+    (void)unused;
+    static const char *const specs[] = {"ivf(nlist=300, code=pq(m=16, bits=4), refine=f16)",
+                                        "ivf(nlist=12, code=pq(m=16, bits=4), refine=f16)", "ivf(nlist=12)"};
+    for (int s = 0; s < 3; s++) {
+        sonde_index *index = filled(specs[s]);
+        int64_t ids[3][QUERIES * K];
+        float scores[3][QUERIES * K];
+        for (uint32_t t = 0; t < 3; t++) {
+            sonde_search_options how = SONDE_SEARCH_OPTIONS_INIT;
+            sonde_hits hits = SONDE_HITS_INIT;
+            how.effort = 7;
+            how.threads = 1 + t;
+            hits.ids = ids[t];
+            hits.scores = scores[t];
+            OK(sonde_index_search(index, &w.queries, &how, &hits));
+            assert_memory_equal(ids[t], ids[0], sizeof ids[0]);
+            assert_memory_equal(scores[t], scores[0], sizeof scores[0]);
+        }
+        sonde_index_free(index);
+    }
+}
+
 /* SOAR stores each row twice, shows it once, and finds more with the same lists visited. */
 static void spilled_rows_come_once(void **unused)
 {
@@ -237,6 +262,7 @@ static void bad_specs(void **unused)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     CASE(second_scores_count), CASE(exact_search_is_of_the_tier), CASE(alone_is_as_in_a_batch),
+    CASE(threads_change_nothing),
     CASE(spilled_rows_come_once), CASE(lists_are_chosen_well), CASE(depths_grow_with_recall),
     CASE(bad_specs),
 };
