@@ -171,7 +171,8 @@ class Index(Noun):
         return hits
 
     def _numbers(self) -> int:
-        return lib.sonde_index_count(self._handle) * self._columns
+        count: int = lib.sonde_index_count(self._handle)
+        return count * self._columns
 
     def range_search(self, queries: Any, radius: float, *, recall: float | None = None, effort: int | None = None,
                      refine: int | None = None, threads: int | None = None, filter: Filters = None,
