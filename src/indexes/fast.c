@@ -58,15 +58,6 @@ void sonde__fast_table(const sonde__fast *fast, const float *query, float *scrat
     head->offset = fast->code->method->nibble_offset ? fast->code->method->nibble_offset(fast->code, query) : 0;
 }
 
-/* Asks for `bytes` from a place on. */
-static void fast_fetch(const void *from, int64_t bytes)
-{
-    for (int64_t at = 0; at < bytes; at += 64) {
-        __builtin_prefetch((const uint8_t *)from + at, 0, 2);
-        __asm__ volatile("" ::: "memory"); /* GCC 12 drops all but one of them otherwise */
-    }
-}
-
 /* What is added to every score of a lane. */
 static float fast_bias(const sonde__lane *lane)
 {
@@ -158,22 +149,22 @@ static void fast_lanes_ahead(const sonde__fast *fast, const sonde__lane *lanes, 
 {
     for (int64_t i = 0; i < count; i++) {
         const sonde__top *top = lanes[i].top;
-        fast_fetch(lanes[i].table, sonde__fast_table_bytes(fast));
+        sonde__ask_for(lanes[i].table, sonde__fast_table_bytes(fast));
         if (top->hits) __builtin_prefetch(top->hits + top->count, 1, 2);
     }
 }
 
 void sonde__fast_ahead(const sonde__fast *fast, const sonde__snapshot *snapshot, const int32_t *lists, int64_t count)
 {
-    if (count > 3) fast_fetch(snapshot->list[lists[3]], 64);
+    if (count > 3) sonde__ask_for(snapshot->list[lists[3]], 64);
     if (count > 2 && snapshot->list[lists[2]]->segments > 0)
-        fast_fetch(snapshot->list[lists[2]]->segment[0], sizeof(sonde__segment));
+        sonde__ask_for(snapshot->list[lists[2]]->segment[0], sizeof(sonde__segment));
     if (count < 2 || snapshot->list[lists[1]]->segments == 0) return;
     const sonde__segment *segment = snapshot->list[lists[1]]->segment[0];
     int64_t numbers = sonde__min_i64(FAST_ROWS, segment->count) * 4;
-    fast_fetch(segment->column[0], sonde__min_i64(FAST_FETCH, segment->count * ((fast->nibbles + 1) / 2)));
-    if (fast->scale_column >= 0) fast_fetch(segment->column[fast->scale_column], numbers);
-    if (fast->bias_column >= 0) fast_fetch(segment->column[fast->bias_column], numbers);
+    sonde__ask_for(segment->column[0], sonde__min_i64(FAST_FETCH, segment->count * ((fast->nibbles + 1) / 2)));
+    if (fast->scale_column >= 0) sonde__ask_for(segment->column[fast->scale_column], numbers);
+    if (fast->bias_column >= 0) sonde__ask_for(segment->column[fast->bias_column], numbers);
 }
 
 /* All segments of a list for lanes that share a filter. */

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define FINISH_ROWS 64
-#define FINISH_LINES 24 /* most cache lines of a row that are asked for ahead */
+#define FINISH_BYTES (24 * 64) /* most of a row that is asked for ahead */
 
 /* ---- scores by codes ------------------------------------------------------------------------------------------- */
 
@@ -82,14 +82,11 @@ static void fetch_ahead(const sonde__ivf_plan *p, const sonde__top *found)
 {
     if (!p->again) return;
     int column = rows_column(p->ivf);
-    int64_t width = p->search->index->layout.width[column], lines = sonde__min_i64(FINISH_LINES, (width + 63) / 64);
+    int64_t width = p->search->index->layout.width[column];
     for (int64_t i = 0; i < found->count; i++) {
         sonde__place place = found->hits[i].place;
         const uint8_t *row = sonde__place_in(p->search->snapshot, place)->column[column] + sonde__place_row(place) * width;
-        for (int64_t line = 0; line < lines; line++) {
-            __builtin_prefetch(row + 64 * line, 0, 2);
-            __asm__ volatile("" ::: "memory"); /* GCC 12 drops all but one of them otherwise */
-        }
+        sonde__ask_for(row, sonde__min_i64(FINISH_BYTES, width));
     }
 }
 
@@ -160,7 +157,7 @@ static void fill_ids(const sonde__snapshot *snapshot, sonde__top *found)
 {
     for (int64_t i = 0; i < found->count; i++) {
         sonde__place place = found->hits[i].place;
-        __builtin_prefetch(sonde__place_in(snapshot, place)->ids + sonde__place_row(place), 0, 2);
+        sonde__ask_for(sonde__place_in(snapshot, place)->ids + sonde__place_row(place), sizeof(int64_t));
     }
     for (int64_t i = 0; i < found->count; i++) {
         sonde__place place = found->hits[i].place;

@@ -391,13 +391,6 @@ static sonde_status make_panels(scan *s, sonde__scratch *scratch)
     return SONDE_OK;
 }
 
-/* Codes [4 * k, 4 * k + 4) of a query lie together; those behind the last are 0. */
-static void pack_codes(const int8_t *codes, int64_t dim, int64_t lane, int64_t width, int8_t *panel)
-{
-    for (int64_t k = 0; k < dim; k += 4)
-        memcpy(panel + k * width + lane * 4, codes + k, (size_t)sonde__min_i64(4, dim - k));
-}
-
 static void make_coarse_panel(const scan *s, int64_t panel)
 {
     int64_t width = s->kernels->lanes, first = panel * width, dim = s->scorer->dim;
@@ -407,7 +400,7 @@ static void make_coarse_panel(const scan *s, int64_t panel)
     memset(lanes, 0, sizeof *lanes);
     for (int64_t i = 0; i < sonde__min_i64(width, s->panelled - first); i++) {
         const sonde__coarse *c = &direct_of(s, &s->lanes[first + i])->coarse;
-        pack_codes(c->codes, dim, i, width, to);
+        sonde__pack_bytes(c->codes, dim, i, width, to);
         lanes->shift[i] = c->shift;
         lanes->scale[i] = c->scale;
         lanes->reach[i] = c->reach;
@@ -422,7 +415,7 @@ static sonde_status make_first(scan *s, sonde__scratch *scratch)
     const sonde__direct *direct = direct_of(s, &s->lanes[0]);
     pass->on = direct && direct->coarse.codes && s->scorer->dim >= s->kernels->bytes_from;
     if (!pass->on) return SONDE_OK;
-    pass->panel_bytes = (s->scorer->dim + 3) / 4 * 4 * width;
+    pass->panel_bytes = sonde__byte_panel(s->scorer->dim, width);
     SONDE_TRY(SONDE_SCRATCH(scratch, pass->panels, panels * pass->panel_bytes));
     SONDE_TRY(SONDE_SCRATCH(scratch, pass->lanes, panels));
     SONDE_TRY(SONDE_SCRATCH(scratch, pass->paces, panels + s->count - s->panelled));

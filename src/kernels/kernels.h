@@ -213,5 +213,8 @@ int sonde__row_kind(uint32_t dtype);
 void sonde__rows_to_f32(const sonde_array *array, int64_t begin, int64_t count, float *out, int64_t ldo);
 /* A panel of `count` <= lanes f32 rows that are `stride` bytes apart. */
 void sonde__pack_rows(const void *rows, int64_t stride, int64_t count, int64_t d, int64_t lanes, float *panel);
+/* Bytes of a panel for tile_u8s8, and one of its lanes; what is behind the last code must be 0 already. */
+int64_t sonde__byte_panel(int64_t d, int64_t lanes);
+void sonde__pack_bytes(const int8_t *codes, int64_t d, int64_t lane, int64_t lanes, int8_t *panel);
 
 #endif

@@ -19,3 +19,11 @@ void sonde__pack_rows(const void *rows, int64_t stride, int64_t count, int64_t d
     for (int64_t i = 0; i < count; i++) row[i] = (const uint8_t *)rows + i * stride;
     sonde__kernels_get()->pack_panel(row, count, d, lanes, panel);
 }
+
+int64_t sonde__byte_panel(int64_t d, int64_t lanes) { return (d + 3) / 4 * 4 * lanes; }
+
+void sonde__pack_bytes(const int8_t *codes, int64_t d, int64_t lane, int64_t lanes, int8_t *panel)
+{
+    for (int64_t j = 0; j < d; j += 4)
+        memcpy(panel + j * lanes + lane * 4, codes + j, (size_t)sonde__min_i64(4, d - j));
+}

@@ -97,9 +97,7 @@ static void coarse_centroid(assign_work *work, int64_t p, int64_t lane, int8_t *
     float bias = panels->bias[number];
     sonde__quantised what;
     sonde__kernels_get()->quantise(work->centroids + number * d, d, CENTROID_MOST, codes, &what);
-    for (int64_t j = 0; j < d; j += 4)
-        memcpy(work->coarse.codes + p * work->coarse.bytes + j * panels->lanes + lane * 4, codes + j,
-               (size_t)sonde__min_i64(4, d - j));
+    sonde__pack_bytes(codes, d, lane, panels->lanes, work->coarse.codes + p * work->coarse.bytes);
     to->shift[lane] = 128 * what.sum;
     to->scale[lane] = what.step;
     to->reach[lane] = what.length + what.lost;
@@ -111,7 +109,7 @@ static sonde_status coarse_create(assign_work *work)
 {
     const sonde__kmeans_panels *panels = work->panels;
     coarse_panels *coarse = &work->coarse;
-    int64_t bytes = (work->d + 3) / 4 * 4 * panels->lanes;
+    int64_t bytes = sonde__byte_panel(work->d, panels->lanes);
     int8_t *codes;
     SONDE_TRY(SONDE_NEW_ZERO(work->runtime, coarse->codes, panels->count * bytes));
     SONDE_TRY(SONDE_NEW_ZERO(work->runtime, coarse->lanes, panels->count));

@@ -40,8 +40,7 @@ static int64_t coarse_panels(int64_t k)
     return (k + lanes - 1) / lanes;
 }
 
-/* A panel's columns come in fours. */
-static int64_t coarse_panel_bytes(int64_t d) { return (d + 3) / 4 * 4 * sonde__kernels_get()->lanes; }
+static int64_t coarse_panel_bytes(int64_t d) { return sonde__byte_panel(d, sonde__kernels_get()->lanes); }
 
 /* The lanes first, then the panels, then room for a codeword. */
 int64_t sonde__coarse_bytes(int64_t k, int64_t d)
@@ -54,11 +53,9 @@ static void coarse_codeword(sonde__coarse_book *book, int64_t number, const floa
 {
     const sonde__kernels *kernels = sonde__kernels_get();
     int64_t p = number / kernels->lanes, lane = number % kernels->lanes;
-    int8_t *panel = book->codes + p * coarse_panel_bytes(book->d);
     sonde__quantised what;
     kernels->quantise(codeword, book->d, COARSE_CODEWORD_MOST, codes, &what);
-    for (int64_t j = 0; j < book->d; j += 4)
-        memcpy(panel + j * kernels->lanes + lane * 4, codes + j, (size_t)sonde__min_i64(4, book->d - j));
+    sonde__pack_bytes(codes, book->d, lane, kernels->lanes, book->codes + p * coarse_panel_bytes(book->d));
     book->lanes[p].shift[lane] = 128 * what.sum;
     book->lanes[p].scale[lane] = what.step;
     book->length = fmaxf(book->length, what.length);

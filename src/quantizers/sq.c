@@ -163,7 +163,7 @@ static void sq_scan(const sonde_quantizer *quantizer, const void *table, const u
 
 static int64_t sq_panel_part(const sonde_quantizer *quantizer)
 {
-    return (quantizer->dim + 3) / 4 * 4 * sonde__kernels_get()->lanes;
+    return sonde__byte_panel(quantizer->dim, sonde__kernels_get()->lanes);
 }
 
 static int64_t sq_panel_bytes(const sonde_quantizer *quantizer)

@@ -660,20 +660,21 @@ static void survives_cancelling(void **unused)
     free(before);
 }
 
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(the_drift_is_told, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(compact_splits_long_lists, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(compact_ends, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(what_cannot_be_split_stays, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(removed_rows_stay_removed, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(rows_are_stored_as_by_an_add, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(same_bytes_for_any_number_of_threads, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(files_keep_a_split, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(merging_knows_splits, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(equal_rows_end_a_split, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(readers_see_old_or_new, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(survives_failing_allocations, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(survives_cancelling, set_up, tear_down),
+    CASE(the_drift_is_told),
+    CASE(compact_splits_long_lists),
+    CASE(compact_ends),
+    CASE(what_cannot_be_split_stays),
+    CASE(removed_rows_stay_removed),
+    CASE(rows_are_stored_as_by_an_add),
+    CASE(same_bytes_for_any_number_of_threads),
+    CASE(files_keep_a_split),
+    CASE(merging_knows_splits),
+    CASE(equal_rows_end_a_split),
+    CASE(readers_see_old_or_new),
+    CASE(survives_failing_allocations),
+    CASE(survives_cancelling),
 };
 
 SONDE_TEST_MAIN(tests)

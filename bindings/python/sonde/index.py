@@ -29,8 +29,8 @@ from .runtime import Runtime, create
 _OPTIONS_BYTES = sizeof(sonde_search_options)
 _HITS_BYTES = sizeof(sonde_hits)
 _MOST_HITS = 65536
-_FEW_QUERIES = 4     # so few tell no progress over up to so many stored numbers: C allows four times as many, but counts
-_FEW_NUMBERS = 2.5e8  # copies and removed rows too
+# So few queries tell no progress over so few numbers. C allows four times as many, but counts copies and removed rows too.
+_FEW_QUERIES, _FEW_NUMBERS = 4, 2.5e8
 
 
 class _Pair(NamedTuple):
